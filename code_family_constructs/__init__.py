@@ -1,0 +1,54 @@
+"""AWS CDK constructs that ship software safely with the AWS Code family."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from code_family_constructs.build.project import BuildProject as BuildProject
+    from code_family_constructs.deploy import DeployAction as DeployAction
+    from code_family_constructs.deploy import Deployment as Deployment
+    from code_family_constructs.deploy.ec2_fleet import Ec2Fleet as Ec2Fleet
+    from code_family_constructs.deploy.to_ec2 import Ec2Deployment as Ec2Deployment
+    from code_family_constructs.errors import ConfigurationError as ConfigurationError
+    from code_family_constructs.health import HealthGate as HealthGate
+    from code_family_constructs.permissions import Statement as Statement
+    from code_family_constructs.pipeline.approval import ManualApproval as ManualApproval
+    from code_family_constructs.pipeline.artifact_store import ArtifactStore as ArtifactStore
+    from code_family_constructs.pipeline.delivery_pipeline import DeliveryPipeline as DeliveryPipeline
+    from code_family_constructs.source.connection import CodeConnection as CodeConnection
+    from code_family_constructs.source.source import Source as Source
+    from code_family_constructs.topic import AlertTopic as AlertTopic
+
+# Loaded at first use: a name from aws-cdk-lib costs up to a second of import time, and nobody needs all of them.
+_HOME = {
+    "AlertTopic": "topic",
+    "ArtifactStore": "pipeline.artifact_store",
+    "BuildProject": "build.project",
+    "CodeConnection": "source.connection",
+    "ConfigurationError": "errors",
+    "DeliveryPipeline": "pipeline.delivery_pipeline",
+    "DeployAction": "deploy",
+    "Deployment": "deploy",
+    "Ec2Deployment": "deploy.to_ec2",
+    "Ec2Fleet": "deploy.ec2_fleet",
+    "HealthGate": "health",
+    "ManualApproval": "pipeline.approval",
+    "Source": "source.source",
+    "Statement": "permissions",
+}
+
+__all__ = [  # noqa: PLE0604 - the names are the keys above
+    *_HOME
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(_HOME)

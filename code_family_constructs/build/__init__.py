@@ -1,0 +1,1 @@
+"""Floor 1: where does the build run?"""

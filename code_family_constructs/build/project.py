@@ -1,0 +1,134 @@
+"""Floor 1: turn a revision into something deployable."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from aws_cdk import Duration, RemovalPolicy, Token
+from aws_cdk import aws_codebuild as codebuild
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from code_family_constructs.errors import ConfigurationError
+from code_family_constructs.names import physical_name
+from code_family_constructs.permissions import ServiceRole, Statement, arn
+
+_TIMEOUT = Duration.minutes(30)
+_QUEUED_TIMEOUT = Duration.hours(2)
+
+
+class BuildProject(Construct):
+    """Runs the buildspec of a revision on AWS CodeBuild, as the build or the test action of a pipeline.
+
+    Creates a CodeBuild project on a small Linux container with the current Amazon Linux 2023 image, a log group that
+    forgets, and a role that may write this log, and read and write the artifacts of the pipeline that uses it, nothing
+    else. What a buildspec does with AWS beyond that has to be allowed on `role`. A build costs 0.005 USD a minute
+    (us-east-1), and nothing while none runs.
+
+    Args:
+        scope: Parent construct.
+        id: Construct id.
+        project_name: Name in the console, 2 to 150 characters; made from the stack's name when left out.
+        buildspec: Path of the buildspec in the revision.
+        build_image: Image to build in. The default is moved forward by releases of this library.
+        compute_type: How many cores and how much memory; a size up doubles the price of a minute.
+        privileged: Run Docker in the build. Anything in the build can then become root on the build host.
+        timeout: When a build that still runs is stopped, 5 minutes to 36 hours; a hanging build is billed until then.
+        queued_timeout: When a build that has not started is given up, 5 minutes to 8 hours.
+
+    Raises:
+        ConfigurationError: A name or a duration that CodeBuild would refuse, or a buildspec that is no path.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        project_name: str | None = None,
+        buildspec: str = "buildspec.yml",
+        build_image: codebuild.IBuildImage = codebuild.LinuxBuildImage.AMAZON_LINUX_2023_6,
+        compute_type: codebuild.ComputeType = codebuild.ComputeType.SMALL,
+        privileged: bool = False,
+        timeout: Duration = _TIMEOUT,
+        queued_timeout: Duration = _QUEUED_TIMEOUT,
+    ) -> None:
+        super().__init__(scope, id)
+        name = physical_name(self, project_name, what="project", pattern="[A-Za-z0-9_-]", longest=150)
+        _check_buildspec(self, buildspec)
+        # https://docs.aws.amazon.com/codebuild/latest/userguide/limits.html
+        if timeout is not _TIMEOUT:
+            _check_minutes(self, "timeout", timeout, 5, 2160)
+        if queued_timeout is not _QUEUED_TIMEOUT:
+            _check_minutes(self, "queued_timeout", queued_timeout, 5, 480)
+
+        self.log_group = logs.LogGroup(
+            self, "Logs", retention=logs.RetentionDays.THREE_MONTHS, removal_policy=RemovalPolicy.DESTROY
+        )
+        self._role = ServiceRole(
+            self,
+            service="codebuild.amazonaws.com",
+            source_arn=arn("codebuild", f"project/{name}"),
+            statements=[
+                Statement(
+                    actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[self.log_group.log_group_arn]
+                )
+            ],
+        )
+        self.role = self._role.role
+        self.project_arn = arn("codebuild", f"project/{name}")
+        self.project = codebuild.PipelineProject(
+            self,
+            "Project",
+            project_name=name,
+            role=self._role.frozen,
+            build_spec=codebuild.BuildSpec.from_source_filename(buildspec),
+            environment=codebuild.BuildEnvironment(
+                build_image=build_image, compute_type=compute_type, privileged=privileged
+            ),
+            timeout=timeout,
+            queued_timeout=queued_timeout,
+            logging=codebuild.LoggingOptions(
+                cloud_watch=codebuild.CloudWatchLoggingOptions(log_group=self.log_group, enabled=True)
+            ),
+            # Off, or the role may create any report group that starts with the project's name.
+            grant_report_group_permissions=False,
+        )
+
+    def use_artifacts(self, key: kms.IKey, statements: Sequence[Statement]) -> None:
+        """Binds the project to a pipeline's artifacts: called by the pipeline that runs it.
+
+        Args:
+            key: Key of the artifacts; the build's log is encrypted with it too.
+            statements: What the build may do with the artifacts.
+        """
+        self._role.allow(*statements)
+        log_group: Any = self.log_group.node.default_child
+        log_group.kms_key_id = key.key_arn
+
+
+def _check_buildspec(at: Construct, buildspec: str) -> None:
+    if Token.is_unresolved(buildspec):
+        return
+    if "\n" in buildspec or not buildspec.endswith((".yml", ".yaml", ".json")):
+        raise ConfigurationError(
+            f"buildspec {buildspec[:60]!r} is no path", at=at, fix="give the path in the repository: 'buildspec.yml'"
+        )
+    if buildspec.startswith("/") or ".." in buildspec.split("/"):
+        raise ConfigurationError(
+            f"buildspec {buildspec!r} points outside of the revision",
+            at=at,
+            fix="give a path relative to the root of the repository",
+        )
+
+
+def _check_minutes(at: Construct, argument: str, duration: Duration, least: int, most: int) -> None:
+    if duration.is_unresolved():
+        return
+    minutes = duration.to_minutes(integral=False)
+    if not least <= minutes <= most or minutes != int(minutes):
+        raise ConfigurationError(
+            f"{argument}={minutes:g} minutes, CodeBuild takes whole minutes from {least} to {most}",
+            at=at,
+            fix=f"use Duration.minutes({least}) to Duration.minutes({most})",
+        )

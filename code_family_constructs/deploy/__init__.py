@@ -1,0 +1,38 @@
+"""Floor 1: how do we deploy to EC2, ECS or Lambda?"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from aws_cdk import aws_codepipeline as codepipeline
+
+from code_family_constructs.permissions import Statement
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeployAction:
+    """A deploy action and what it takes for it to work.
+
+    Attributes:
+        action: Any action of aws-cdk-lib, or one's own.
+        permissions: What the pipeline's role needs to start and to watch the deployment.
+        artifact_readers: Functions that let whoever fetches the revision (instances, say) do what the statements say.
+    """
+
+    action: codepipeline.IAction
+    permissions: Sequence[Statement]
+    artifact_readers: Sequence[Callable[[Sequence[Statement]], None]] = ()
+
+
+class Deployment(Protocol):
+    """Something that a pipeline's stage can deploy; implement the one method to add a platform of your own."""
+
+    def deploy_action(self, action_name: str, revision: codepipeline.Artifact, run_order: int) -> DeployAction:
+        """The action that deploys a revision.
+
+        Args:
+            action_name: What the stage calls it.
+            revision: The artifact to deploy.
+            run_order: Its place in the stage; equal numbers run in parallel.
+        """
+        ...

@@ -1,0 +1,19 @@
+"""Floor 0: the one exception, raised at synth time for what AWS would refuse or what would break later."""
+
+from constructs import Construct
+
+
+class ConfigurationError(ValueError):
+    """Says what is wrong in the words and values that the user typed, where, and what to do about it.
+
+    Args:
+        problem: What is wrong, with the value that was given; lower case, no full stop.
+        at: The construct it concerns, or its path; for values that belong to no construct yet, their name.
+        fix: What to type instead.
+    """
+
+    def __init__(self, problem: str, *, at: Construct | str, fix: str) -> None:
+        self.problem = problem
+        self.path = at if isinstance(at, str) else at.node.path
+        self.fix = fix
+        super().__init__(f"{problem}\n  at   {self.path}\n  fix  {fix}")

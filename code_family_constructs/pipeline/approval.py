@@ -1,0 +1,69 @@
+"""Floor 2: a person decides."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aws_cdk import Duration, Token
+from aws_cdk import aws_sns as sns
+
+from code_family_constructs.errors import ConfigurationError
+from code_family_constructs.topic import check_email
+
+_WEEK = Duration.days(7)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ManualApproval:
+    """Holds a stage until somebody approves, or fails it when nobody does in time.
+
+    Args:
+        question: What the approver is asked, 1 to 1000 characters; pipeline variables such as
+            `#{codepipeline.PipelineExecutionId}` are filled in.
+        review_url: Where the approver can look: staging, a report, a change set.
+        topic: Encrypted SNS topic that hears of the request, such as an `AlertTopic`'s.
+        notify_emails: Addresses that hear of it; the pipeline makes an encrypted topic for them.
+        timeout: How long to wait, 5 minutes to 60 days.
+
+    Raises:
+        ConfigurationError: A text, an address or a timeout that CodePipeline would refuse.
+
+    https://docs.aws.amazon.com/codepipeline/latest/userguide/approvals-action-add.html
+    """
+
+    question: str
+    review_url: str | None = None
+    topic: sns.ITopic | None = None
+    notify_emails: Sequence[str] = ()
+    timeout: Duration = _WEEK
+
+    def __post_init__(self) -> None:
+        at = "ManualApproval"
+        if not Token.is_unresolved(self.question) and not 1 <= len(self.question) <= 1000:
+            raise ConfigurationError(
+                f"an approval question of {len(self.question)} characters", at=at, fix="use 1 to 1000 characters"
+            )
+        url = self.review_url
+        if url is not None and not Token.is_unresolved(url) and not url.startswith(("https://", "http://", "#{")):
+            raise ConfigurationError(f"review_url={url!r} is no link", at=at, fix="start it with https://")
+        if url is not None and len(url) > 1000:
+            raise ConfigurationError(f"review_url of {len(url)} characters", at=at, fix="use at most 1000 characters")
+        if self.topic is not None and self.notify_emails:
+            raise ConfigurationError(
+                "a topic and e-mail addresses for one approval", at=at, fix="subscribe the addresses to the topic"
+            )
+        for email in self.notify_emails:
+            check_email(at, email)
+        if isinstance(self.topic, sns.Topic) and self.topic.master_key is None:
+            raise ConfigurationError(
+                f"approval requests would go through topic {self.topic.node.path!r} unencrypted",
+                at=at,
+                fix="use an AlertTopic, or give the topic a master_key",
+            )
+        if self.timeout is not _WEEK and not self.timeout.is_unresolved():
+            minutes = self.timeout.to_minutes(integral=False)
+            if not 5 <= minutes <= 86400 or minutes != int(minutes):
+                raise ConfigurationError(
+                    f"timeout={minutes:g} minutes for an approval",
+                    at=at,
+                    fix="use whole minutes, Duration.minutes(5) to Duration.days(60)",
+                )

@@ -1,0 +1,251 @@
+"""Floor 2: source → build → one stage for each environment."""
+
+from collections.abc import Sequence
+
+from aws_cdk import aws_codepipeline as codepipeline
+from aws_cdk import aws_codepipeline_actions as actions
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from code_family_constructs.build.project import BuildProject
+from code_family_constructs.deploy import Deployment
+from code_family_constructs.errors import ConfigurationError
+from code_family_constructs.names import check_name, physical_name
+from code_family_constructs.permissions import ServiceRole, Statement, arn
+from code_family_constructs.pipeline.approval import ManualApproval
+from code_family_constructs.pipeline.artifact_store import ArtifactStore
+from code_family_constructs.source.source import Source
+from code_family_constructs.topic import AlertTopic
+
+_NAME = {"pattern": "[A-Za-z0-9.@_-]", "longest": 100}
+_MOST_STAGES = 50
+
+
+class DeliveryPipeline(Construct):
+    """A CodePipeline V2 that takes each revision from its source through a build to one stage after the other.
+
+    Creates the pipeline with one role for all its actions and, unless one is given, an `ArtifactStore`. The role may do
+    what the stages need and nothing else; each `add_stage` adds to it. An action minute costs 0.002 USD, approvals are free.
+
+    Args:
+        scope: Parent construct.
+        id: Construct id.
+        source: Where revisions come from.
+        build: Turns the source into what is deployed. Without it, stages deploy the source as it is.
+        build_artifacts: Names of what the build leaves behind. With more than one, each is the identifier of a secondary
+            artifact in the buildspec.
+        artifact_store: A store to share with other pipelines.
+        execution_mode: What happens to a revision that arrives while another is under way.
+        pipeline_name: Made from the stack's name when left out.
+
+    Raises:
+        ConfigurationError: A name that CodePipeline would refuse, or build artifacts without a build.
+
+    https://docs.aws.amazon.com/codepipeline/latest/userguide/reference-pipeline-structure.html
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        source: Source,
+        build: BuildProject | None = None,
+        build_artifacts: Sequence[str] = ("Build",),
+        artifact_store: ArtifactStore | None = None,
+        execution_mode: codepipeline.ExecutionMode = codepipeline.ExecutionMode.SUPERSEDED,
+        pipeline_name: str | None = None,
+    ) -> None:
+        super().__init__(scope, id)
+        self._name = physical_name(self, pipeline_name, what="pipeline", **_NAME)
+        names = tuple(build_artifacts) if build is not None else ()
+        self._check_artifacts(names, build)
+
+        self.artifact_store = artifact_store or ArtifactStore(self, "Artifacts")
+        self._source = source
+        self._artifacts = {name: codepipeline.Artifact(name) for name in ("Source", *names)}
+        self._projects: list[BuildProject] = []
+        self._stages: dict[str, Sequence[str]] = {"Source": [source.action_name]}
+        self._default_input = names[0] if names else "Source"
+        self._role = ServiceRole(
+            self,
+            service="codepipeline.amazonaws.com",
+            source_arn=arn("codepipeline", self._name),
+            statements=[
+                *self.artifact_store.permissions_of_pipeline(self._name),
+                *source.permissions,
+                *(self._use(build) if build else ()),
+            ],
+        )
+        self.role = self._role.role
+        self.pipeline = codepipeline.Pipeline(
+            self,
+            "Pipeline",
+            pipeline_name=self._name,
+            pipeline_type=codepipeline.PipelineType.V2,
+            execution_mode=execution_mode,
+            artifact_bucket=self.artifact_store.bucket,
+            role=self._role.frozen,
+            use_pipeline_role_for_actions=True,
+            restart_execution_on_update=False,
+        )
+        self.pipeline.add_stage(stage_name="Source", actions=[source.source_action(self._artifacts["Source"])])
+        if build is not None:
+            outputs = [self._artifacts[name] for name in names]
+            self._add("Build", [self._build_action("Build", build, "Source", 1, outputs=outputs)])
+
+    def add_stage(
+        self,
+        name: str,
+        *,
+        approval: ManualApproval | None = None,
+        deploy: Deployment | None = None,
+        test: BuildProject | None = None,
+        input: str | None = None,
+    ) -> codepipeline.IStage:
+        """Adds a stage after those that are there: first the approval, then the deployment, then the test.
+
+        Args:
+            name: Name of the stage.
+            approval: Somebody who has to agree first.
+            deploy: What to deploy.
+            test: A build that checks what was deployed; when it fails, the pipeline stops here.
+            input: Name of the artifact that is deployed and that the test starts from; the build's first when left out.
+
+        Raises:
+            ConfigurationError: A stage without actions, a name used twice or that CodePipeline would refuse, an artifact
+                that nothing makes, or one that the deployment cannot read.
+        """
+        check_name(self, name, what="stage", **_NAME)
+        self._check_stage(name, approval, deploy, test)
+        artifact = self._artifact(name, input, deploy)
+        stage_actions: list[codepipeline.IAction] = []
+        permissions: list[Statement] = []
+        if approval is not None:
+            action, needed = self._approval_action(name, approval)
+            stage_actions.append(action)
+            permissions += needed
+        if deploy is not None:
+            deployed = deploy.deploy_action("Deploy", self._artifacts[artifact], len(stage_actions) + 1)
+            stage_actions.append(deployed.action)
+            permissions += deployed.permissions
+            for allow in deployed.artifact_readers:
+                allow(self.artifact_store.permissions_of_reader(self._name))
+        if test is not None:
+            permissions += self._use(test)
+            stage_actions.append(self._build_action("Test", test, artifact, len(stage_actions) + 1, test=True))
+        if permissions:
+            self._role.allow(*permissions)
+        return self._add(name, stage_actions)
+
+    def _add(self, name: str, stage_actions: Sequence[codepipeline.IAction]) -> codepipeline.IStage:
+        self._stages[name] = [name]
+        return self.pipeline.add_stage(stage_name=name, actions=list(stage_actions))
+
+    def _use(self, build: BuildProject) -> list[Statement]:
+        """Lets a project use this pipeline's artifacts, and says what the pipeline needs of the project."""
+        if any(build is known for known in self._projects):
+            return []
+        self._projects.append(build)
+        store = self.artifact_store
+        build.use_artifacts(
+            store.key, [*store.permissions_of_build(self._name), *self._source.build_permissions]
+        )
+        # https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-CodeBuild.html
+        return [
+            Statement(actions=["codebuild:BatchGetBuilds", "codebuild:StartBuild"], resources=[build.project_arn])
+        ]
+
+    def _build_action(
+        self,
+        action_name: str,
+        build: BuildProject,
+        artifact: str,
+        run_order: int,
+        *,
+        outputs: Sequence[codepipeline.Artifact] = (),
+        test: bool = False,
+    ) -> codepipeline.IAction:
+        return actions.CodeBuildAction(
+            action_name=action_name,
+            project=build.project,
+            input=self._artifacts[artifact],
+            outputs=list(outputs),
+            run_order=run_order,
+            type=actions.CodeBuildActionType.TEST if test else actions.CodeBuildActionType.BUILD,
+        )
+
+    def _approval_action(
+        self, stage: str, approval: ManualApproval
+    ) -> tuple[codepipeline.IAction, Sequence[Statement]]:
+        topic = approval.topic
+        key: kms.IKey | None = topic.master_key if topic is not None else None
+        if approval.notify_emails:
+            alert = AlertTopic(
+                self, f"{stage}Approval", key=self.artifact_store.key, emails=approval.notify_emails
+            )
+            topic, key = alert.topic, alert.key
+        permissions: list[Statement] = []
+        if topic is not None:
+            permissions.append(Statement(actions=["sns:Publish"], resources=[topic.topic_arn]))
+            if key is not None:
+                permissions.append(
+                    Statement(actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=[key.key_arn])
+                )
+        action = actions.ManualApprovalAction(
+            action_name="Approve",
+            additional_information=approval.question,
+            external_entity_link=approval.review_url,
+            notification_topic=topic,
+            timeout=approval.timeout,
+            run_order=1,
+        )
+        return action, permissions
+
+    def _check_artifacts(self, names: Sequence[str], build: BuildProject | None) -> None:
+        for index, name in enumerate(names):
+            check_name(self, name, what="artifact", pattern="[A-Za-z0-9_-]", longest=100)
+            if name == "Source" or name in names[:index]:
+                raise ConfigurationError(
+                    f"two artifacts are called {name!r}", at=self, fix="give each of build_artifacts a name of its own"
+                )
+        if build is not None and not 1 <= len(names) <= 5:
+            raise ConfigurationError(
+                f"a build with {len(names)} artifacts", at=self, fix="give build_artifacts 1 to 5 names"
+            )
+
+    def _check_stage(
+        self, name: str, approval: ManualApproval | None, deploy: Deployment | None, test: BuildProject | None
+    ) -> None:
+        if name in self._stages:
+            raise ConfigurationError(
+                f"stage {name!r} is in the pipeline already",
+                at=self,
+                fix=f"give each add_stage() a name of its own; taken are {', '.join(self._stages)}",
+            )
+        if len(self._stages) == _MOST_STAGES:
+            raise ConfigurationError(
+                f"stage {name!r} is number {_MOST_STAGES + 1}", at=self, fix=f"CodePipeline takes {_MOST_STAGES} stages"
+            )
+        if approval is None and deploy is None and test is None:
+            raise ConfigurationError(
+                f"stage {name!r} does nothing", at=self, fix="give it approval=, deploy= or test="
+            )
+
+    def _artifact(self, stage: str, name: str | None, deploy: Deployment | None) -> str:
+        name = self._default_input if name is None else name
+        if name not in self._artifacts:
+            raise ConfigurationError(
+                f"stage {stage!r} takes artifact {name!r}, which nothing makes",
+                at=self,
+                fix=f"use one of {', '.join(self._artifacts)}",
+            )
+        if name == "Source" and self._source.full_clone and deploy is not None:
+            raise ConfigurationError(
+                f"stage {stage!r} deploys a full clone, which only CodeBuild can read",
+                at=self,
+                fix="deploy what a build makes of it, or leave out code_build_clone_output",
+            )
+        return name
+

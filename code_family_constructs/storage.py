@@ -1,0 +1,252 @@
+"""Floor 0: buckets that are private, encrypted, TLS-only and logged, and how they end."""
+
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any
+
+from aws_cdk import CustomResource, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from code_family_constructs.errors import ConfigurationError
+from code_family_constructs.permissions import ServiceRole, Statement, acknowledge, arn, pseudo
+
+# Long enough to look into last quarter's incident, short enough that nobody pays for it unknowingly.
+LOG_DAYS = 90
+
+
+class LogBucket(Construct):
+    """A bucket that AWS services deliver access logs to.
+
+    Creates an S3 bucket encrypted with S3-managed keys, the only kind that server access logs and load balancers can
+    write to. Objects expire; storage is billed until then.
+
+    Args:
+        scope: Parent construct.
+        id: Construct id.
+        removal_policy: RETAIN keeps the logs when the stack goes; DESTROY empties and deletes the bucket, which adds
+            one small Lambda function to the stack.
+    """
+
+    def __init__(self, scope: Construct, id: str, *, removal_policy: RemovalPolicy = RemovalPolicy.RETAIN) -> None:
+        super().__init__(scope, id)
+        check_removal_policy(self, removal_policy)
+        self.bucket = s3.Bucket(
+            self,
+            "Bucket",
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            **_private(removal_policy),
+            lifecycle_rules=[
+                s3.LifecycleRule(
+                    id="Expire",
+                    expiration=Duration.days(LOG_DAYS),
+                    noncurrent_version_expiration=Duration.days(1),
+                    abort_incomplete_multipart_upload_after=Duration.days(1),
+                )
+            ],
+        )
+        self.end_of_life = end_of_life(self.bucket, removal_policy)
+        acknowledge(self.bucket, {"S1": "this bucket receives access logs; logging access to itself would never end"})
+        acknowledge_nist_log_bucket(self.bucket)
+
+    def accept_server_access_logs(self, source: s3.Bucket, prefix: str) -> None:
+        """Lets S3 deliver the access logs of `source`, and turns them on there."""
+        bucket: Any = source.node.default_child
+        bucket.logging_configuration = s3.CfnBucket.LoggingConfigurationProperty(
+            destination_bucket_name=self.bucket.bucket_name, log_file_prefix=prefix
+        )
+        # Without a source ARN: the source bucket refers to this one, and this policy would refer back.
+        self._accept("logging.s3.amazonaws.com", f"{prefix}*")
+
+    def accept_load_balancer_logs(self, prefix: str) -> None:
+        """Lets Elastic Load Balancing deliver access logs of this account's load balancers below `prefix`."""
+        # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/enable-access-logging.html
+        # The page grants to the path alone; conditions on the source are not documented for this principal.
+        self._accept(
+            "logdelivery.elasticloadbalancing.amazonaws.com",
+            f"{prefix}/AWSLogs/{pseudo().account}/*",
+            from_this_account=False,
+        )
+
+    def accept_flow_logs(self, prefix: str) -> None:
+        """Lets VPC flow logs of this account arrive below `prefix`."""
+        # https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-s3-permissions.html
+        aws = pseudo()
+        source = {"ArnLike": {"aws:SourceArn": arn("logs", "*")}, "StringEquals": {"aws:SourceAccount": aws.account}}
+        self._accept(
+            "delivery.logs.amazonaws.com",
+            f"{prefix}/AWSLogs/{aws.account}/*",
+            {**source, "StringEquals": {**source["StringEquals"], "s3:x-amz-acl": "bucket-owner-full-control"}},
+        )
+        self._policy_statement("delivery.logs.amazonaws.com", "s3:GetBucketAcl", self.bucket.bucket_arn, source)
+
+    def _accept(
+        self,
+        principal: str,
+        objects: str,
+        conditions: dict[str, dict[str, str]] | None = None,
+        *,
+        from_this_account: bool = True,
+    ) -> None:
+        if conditions is None and from_this_account:
+            conditions = {"StringEquals": {"aws:SourceAccount": pseudo().account}}
+        self._policy_statement(principal, "s3:PutObject", self.bucket.arn_for_objects(objects), conditions)
+
+    def _policy_statement(self, principal: str, action: str, resource: str, conditions: Any) -> None:
+        self.bucket.add_to_resource_policy(service_statement(principal, [action], [resource], conditions))
+
+
+def encrypted_bucket(
+    scope: Construct, id: str, *, key: kms.IKey, removal_policy: RemovalPolicy, rules: Sequence[s3.LifecycleRule]
+) -> s3.Bucket:
+    """A private, versioned, TLS-only bucket under a customer-managed key, with a bucket key to save KMS requests."""
+    return s3.Bucket(
+        scope,
+        id,
+        encryption=s3.BucketEncryption.KMS,
+        encryption_key=key,
+        bucket_key_enabled=True,
+        **_private(removal_policy),
+        lifecycle_rules=list(rules),
+    )
+
+
+def end_of_life(bucket: s3.Bucket, removal_policy: RemovalPolicy) -> CustomResource | None:
+    """With DESTROY, empties the bucket when the stack goes; what writes to the bucket should depend on the result."""
+    if removal_policy is not RemovalPolicy.DESTROY:
+        return None
+    return _BucketEmptier.of(bucket).empty(bucket)
+
+
+def check_removal_policy(at: Construct, removal_policy: RemovalPolicy) -> None:
+    if removal_policy not in (RemovalPolicy.RETAIN, RemovalPolicy.DESTROY):
+        raise ConfigurationError(
+            f"removal policy {removal_policy.name} for a bucket", at=at, fix="use RemovalPolicy.RETAIN or DESTROY"
+        )
+
+
+def service_statement(principal: str, actions: Sequence[str], resources: Sequence[str], conditions: Any) -> Any:
+    """A resource policy's statement that admits one AWS service."""
+    from aws_cdk import aws_iam as iam
+
+    return iam.PolicyStatement(
+        principals=[iam.ServicePrincipal(principal)],
+        actions=list(actions),
+        resources=list(resources),
+        conditions=conditions,
+    )
+
+
+def acknowledge_nist_log_bucket(bucket: s3.Bucket) -> None:
+    acknowledge(
+        bucket,
+        {
+            "S3BucketReplicationEnabled": "access logs tell of one region's traffic; nothing fails over to them",
+            "S3BucketLoggingEnabled": "this bucket receives access logs; logging access to itself would never end",
+            "S3DefaultEncryptionKMS": "S3 and load balancers can deliver access logs to SSE-S3 buckets only",
+        },
+        pack="NIST.800.53.R5",
+    )
+
+
+class _BucketEmptier(Construct):
+    """One Lambda function for all buckets of a stack that are emptied before they are deleted.
+
+    CDK's own (`auto_delete_objects`) is a Node handler whose role has wildcard actions; this one is Python and its role
+    lists each action.
+    """
+
+    @classmethod
+    def of(cls, scope: Construct) -> "_BucketEmptier":
+        stack = Stack.of(scope)
+        found = stack.node.try_find_child("BucketEmptier")
+        return found if isinstance(found, cls) else cls(stack, "BucketEmptier")
+
+    def __init__(self, scope: Construct, id: str) -> None:
+        super().__init__(scope, id)
+        # Imported here: aws_lambda is a second of import time that only stacks with such buckets should pay.
+        from aws_cdk import aws_lambda as lambda_
+
+        log_group = logs.LogGroup(
+            self, "Logs", retention=logs.RetentionDays.ONE_MONTH, removal_policy=RemovalPolicy.DESTROY
+        )
+        self._role = ServiceRole(
+            self,
+            service="lambda.amazonaws.com",
+            statements=[
+                Statement(
+                    actions=["logs:CreateLogStream", "logs:PutLogEvents"],
+                    resources=[log_group.log_group_arn],
+                )
+            ],
+        )
+        source = (resources.files("code_family_constructs.handlers") / "empty_bucket.py").read_text()
+        function = lambda_.CfnFunction(
+            self,
+            "Function",
+            description="Empties buckets whose stack is being deleted",
+            runtime="python3.14",
+            handler="index.handler",
+            code=lambda_.CfnFunction.CodeProperty(zip_file=source),
+            role=self._role.role.role_arn,
+            timeout=900,
+            memory_size=256,
+            logging_config=lambda_.CfnFunction.LoggingConfigProperty(log_group=log_group.log_group_name),
+        )
+        self._service_token: str = function.attr_arn
+        acknowledge(
+            function,
+            {
+                "LambdaConcurrency": "CloudFormation calls it once for each bucket, when the stack is deleted",
+                "LambdaDLQ": "CloudFormation waits for its answer and reports a failure itself",
+                "LambdaInsideVPC": "it calls S3 and CloudFormation's response URL alone; both are public endpoints",
+            },
+            pack="NIST.800.53.R5",
+        )
+        acknowledge(
+            log_group,
+            {"CloudWatchLogGroupEncrypted": "the log holds counts and error texts, no data; CloudWatch encrypts it"},
+            pack="NIST.800.53.R5",
+        )
+
+    def empty(self, bucket: s3.Bucket) -> CustomResource:
+        self._role.allow(
+            Statement(
+                actions=[
+                    "s3:GetBucketPolicy",
+                    "s3:PutBucketPolicy",
+                    "s3:ListBucketVersions",
+                    "s3:ListBucketMultipartUploads",
+                ],
+                resources=[bucket.bucket_arn],
+            ),
+            Statement(
+                actions=["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:AbortMultipartUpload"],
+                resources=[bucket.arn_for_objects("*")],
+                wildcard_reason="emptying a bucket means every object in it; the bucket is named",
+            ),
+        )
+        emptied = CustomResource(
+            bucket,
+            "Empty",
+            service_token=self._service_token,
+            resource_type="Custom::EmptyBucket",
+            properties={"BucketName": bucket.bucket_name},
+        )
+        if bucket.policy is not None:
+            # The handler reads the policy and closes it to late deliveries, so the policy has to outlive it.
+            emptied.node.add_dependency(bucket.policy)
+        return emptied
+
+
+def _private(removal_policy: RemovalPolicy) -> Any:
+    return {
+        "block_public_access": s3.BlockPublicAccess.BLOCK_ALL,
+        "object_ownership": s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+        "enforce_ssl": True,
+        "minimum_tls_version": 1.2,
+        "versioned": True,
+        "removal_policy": removal_policy,
+    }
