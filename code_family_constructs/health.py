@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from aws_cdk import Annotations, Duration, Token
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -11,6 +12,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from code_family_constructs.errors import ConfigurationError
+from code_family_constructs.permissions import acknowledge
 
 # The API and CloudFormation references of CodeDeploy say 10, Service Quotas says 50.
 MOST_ALARMS = 50
@@ -66,7 +68,7 @@ class HealthGate(Construct):
         if len(self._alarms) == ALARMS_EVERY_ACCOUNT_TAKES + 1:
             Annotations.of(self).add_warning_v2(
                 "code-family:alarms",
-                f"more than {ALARMS_EVERY_ACCOUNT_TAKES} alarms: CodeDeploy's API reference allows no more, its quota page "
+                f"more than {ALARMS_EVERY_ACCOUNT_TAKES} alarms: CodeDeploy's reference allows no more, its quotas "
                 f"{MOST_ALARMS}; a cloudwatch.CompositeAlarm counts as one",
             )
         for use in self._users:
@@ -117,6 +119,9 @@ class HealthGate(Construct):
         )
         if self._action is not None:
             alarm.add_alarm_action(self._action)
+        else:
+            reason = "releases read the alarm themselves and roll back; no topic= was given to tell a person"
+            acknowledge(alarm, {"CloudWatchAlarmAction": reason}, pack="NIST.800.53.R5")
         self.add_alarm(alarm)
         return alarm
 
@@ -201,8 +206,6 @@ def check_published(
             fix="watch the application (load balancer, function) or the service's EventBridge events instead",
         )
     if name not in metrics:
-        from difflib import get_close_matches
-
         near = get_close_matches(name, metrics, n=1, cutoff=0.5) or sorted(metrics)
         raise ConfigurationError(
             f"{namespace} publishes no metric {name!r}", at=at, fix=f"use one that it publishes: {', '.join(near)}"

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from aws_cdk import Stack, Token
 from constructs import Construct
@@ -9,42 +10,48 @@ from constructs import Construct
 from code_family_constructs.errors import ConfigurationError
 
 
-def physical_name(construct: Construct, given: str | None, *, what: str, pattern: str, longest: int) -> str:
-    """The given name, or one made of the stack's name and the construct's place in it; checked either way.
-
-    Things of the Code family are typed into a shell (`aws codepipeline get-pipeline-state --name …`) and their ARNs stand
-    in policies, so they get names that can be read and are known at synth time.
+@dataclass(frozen=True, slots=True)
+class NameRule:
+    """What AWS takes as the name of something.
 
     Args:
-        construct: The construct that the name is for.
-        given: What the user wants it to be called.
-        what: The noun for the error, such as `pipeline`.
-        pattern: Regular expression of one allowed character.
-        longest: The most characters that AWS allows.
+        what: The noun for errors, such as `pipeline`.
+        character: Regular expression of one allowed character.
+        longest: The most characters.
+    """
+
+    what: str
+    character: str
+    longest: int
+
+
+def physical_name(construct: Construct, given: str | None, rule: NameRule) -> str:
+    """The given name, or one made of the stack's name and the construct's place in it; checked either way.
+
+    Things of the Code family are typed into a shell (`aws codepipeline get-pipeline-state --name …`) and their ARNs
+    stand in policies, so they get names that can be read and are known at synth time.
     """
     name = given
     if name is None:
         stack = Stack.of(construct)
         inside = construct.node.path.removeprefix(stack.node.path).strip("/")
-        name = re.sub(f"(?!{pattern}).", "-", f"{stack.stack_name}-{inside}")
-    check_name(construct, name, what=what, pattern=pattern, longest=longest)
+        name = re.sub(f"(?!{rule.character}).", "-", f"{stack.stack_name}-{inside}")
+    check_name(construct, name, rule)
     return name
 
 
-def check_name(at: Construct, name: str, *, what: str, pattern: str, longest: int) -> None:
+def check_name(at: Construct, name: str, rule: NameRule) -> None:
     """Raises ConfigurationError for a name that AWS would refuse."""
-    if Token.is_unresolved(name):
+    if Token.is_unresolved(name) or re.fullmatch(f"(?:{rule.character}){{1,{rule.longest}}}", name):
         return
-    if re.fullmatch(f"(?:{pattern}){{1,{longest}}}", name):
-        return
-    wrong = sorted(set(re.sub(pattern, "", name)))
+    wrong = sorted(set(re.sub(rule.character, "", name)))
     if not name:
-        problem = f"the {what} name is empty"
+        problem = f"the {rule.what} name is empty"
     elif wrong:
-        problem = f"{what} name {name!r} has {' '.join(map(repr, wrong))} in it"
+        problem = f"{rule.what} name {name!r} has {' '.join(map(repr, wrong))} in it"
     else:
-        problem = f"{what} name {name!r} has {len(name)} characters, AWS takes {longest}"
-    raise ConfigurationError(problem, at=at, fix=f"use 1 to {longest} characters out of {pattern}")
+        problem = f"{rule.what} name {name!r} has {len(name)} characters, AWS takes {rule.longest}"
+    raise ConfigurationError(problem, at=at, fix=f"use 1 to {rule.longest} characters out of {rule.character}")
 
 
 def check_count(at: Construct, items: Sequence[object], *, what: str, most: int) -> None:

@@ -10,9 +10,10 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from code_family_constructs.errors import ConfigurationError
-from code_family_constructs.names import physical_name
+from code_family_constructs.names import NameRule, physical_name
 from code_family_constructs.permissions import ServiceRole, Statement, arn
 
+_PROJECT_NAME = NameRule("project", "[A-Za-z0-9_-]", 150)
 _TIMEOUT = Duration.minutes(30)
 _QUEUED_TIMEOUT = Duration.hours(2)
 
@@ -54,7 +55,7 @@ class BuildProject(Construct):
         queued_timeout: Duration = _QUEUED_TIMEOUT,
     ) -> None:
         super().__init__(scope, id)
-        name = physical_name(self, project_name, what="project", pattern="[A-Za-z0-9_-]", longest=150)
+        name = physical_name(self, project_name, _PROJECT_NAME)
         _check_buildspec(self, buildspec)
         # https://docs.aws.amazon.com/codebuild/latest/userguide/limits.html
         if timeout is not _TIMEOUT:

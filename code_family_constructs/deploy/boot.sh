@@ -36,6 +36,12 @@ token=$(curl -fsS --retry 5 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 300
 region=$(metadata placement/region)
 bucket="https://aws-codedeploy-$region.s3.$region.$(metadata services/domain)"
 
+# Any answer will do: without -f an error page is one too.
+for _ in {1..60}; do
+  curl -sS -o /dev/null --connect-timeout 5 "$bucket/" && break
+  sleep 5
+done
+
 # Agent 2.x needs no Ruby but is not in every region yet; 1.x is.
 # https://docs.aws.amazon.com/codedeploy/latest/userguide/codedeploy-agent-operations-install-linux.html
 for line in latestv2 latest; do

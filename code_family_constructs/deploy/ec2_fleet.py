@@ -22,18 +22,20 @@ _SSM_REASON = "Session Manager's channel actions have no resource-level permissi
 class Ec2Fleet(Construct):
     """Amazon Linux 2023 instances in private subnets behind an Application Load Balancer, ready for CodeDeploy.
 
-    Creates a VPC over two zones with one NAT gateway (unless one is given), an Application Load Balancer with access logs,
-    an Auto Scaling group with its launch template and role, a health gate of three alarms, and a bucket for logs. The
-    instances install the CodeDeploy agent at boot, take IMDSv2 only, have encrypted volumes, no public address and no SSH:
-    get a shell with `aws ssm start-session`. Until the first release they answer with a placeholder page.
+    Creates a VPC over two zones with one NAT gateway (unless one is given), an Application Load Balancer with access
+    logs, an Auto Scaling group with its launch template and role, a health gate of three alarms, and a bucket for
+    logs. The instances install the CodeDeploy agent at boot, take IMDSv2 only, have encrypted volumes, no public
+    address and no SSH: get a shell with `aws ssm start-session`. Until the first release they answer with a
+    placeholder page.
 
-    About 70 USD a month in us-east-1 before traffic: NAT gateway 33, load balancer 16, two t3.micro 15, volumes and logs.
+    About 70 USD a month in us-east-1 before traffic: NAT gateway 33, load balancer 16, two t3.micro 15, volumes and
+    logs.
 
     Args:
         scope: Parent construct.
         id: Construct id.
-        certificate: Certificate for HTTPS; plain HTTP is then redirected. `None` serves plain HTTP, which anybody on the
-            way can read and change: fine for a first try, not for users.
+        certificate: Certificate for HTTPS; plain HTTP is then redirected. `None` serves plain HTTP, which anybody on
+            the way can read and change: fine for a first try, not for users.
         vpc: A VPC to use; it needs private subnets with a way out, and public ones if `internet_facing`.
         internet_facing: Whether the load balancer is reachable from the internet, or from the VPC alone.
         instance_type: x86 or ARM; the image follows.
@@ -138,7 +140,9 @@ def _check(
         not health_check_path.startswith("/") or len(health_check_path) > 1024
     ):
         raise ConfigurationError(
-            f"health_check_path={health_check_path!r} is no path", at=at, fix="start it with '/', 1024 characters at most"
+            f"health_check_path={health_check_path!r} is no path",
+            at=at,
+            fix="start it with '/', 1024 characters at most",
         )
     if vpc is None and not 1 <= nat_gateways <= 2:
         raise ConfigurationError(
@@ -185,8 +189,8 @@ def _vpc(fleet: Construct, logs: LogBucket, nat_gateways: int) -> ec2.Vpc:
     acknowledge(
         vpc,
         {
-            "VPCDefaultSecurityGroupClosed": "nothing is in the default security group; CloudFormation cannot change it",
-            "VPCNoUnrestrictedRouteToIGW": "the public subnets hold the load balancer and the NAT gateway, nothing else",
+            "VPCDefaultSecurityGroupClosed": "nothing uses the default security group; CloudFormation cannot change it",
+            "VPCNoUnrestrictedRouteToIGW": "the public subnets hold the load balancer and the NAT gateway alone",
         },
         pack="NIST.800.53.R5",
     )
@@ -270,6 +274,9 @@ def _instances(
             max_batch_size=1, min_instances_in_service=min_capacity, pause_time=Duration.minutes(0)
         ),
     )
+    # Instances that boot before there is a way out cannot install the agent.
+    ways_out = vpc.select_subnets(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS).internet_connectivity_established
+    group.node.add_dependency(ways_out)
     acknowledge(
         group,
         {"AS3": "scaling is in the group's activity history and in EventBridge; releases are told by the health gate"},
@@ -282,10 +289,16 @@ def _load_balancer(
 ) -> elbv2.ApplicationLoadBalancer:
     subnets = ec2.SubnetType.PUBLIC if internet_facing else ec2.SubnetType.PRIVATE_WITH_EGRESS
     protected = removal_policy is RemovalPolicy.RETAIN
+    security_group = ec2.SecurityGroup(
+        fleet, "Entrance", vpc=vpc, description="Load balancer of the fleet", allow_all_outbound=False
+    )
+    if internet_facing:
+        acknowledge(security_group, {"EC23": "internet_facing: the load balancer's ports are the public entrance"})
     balancer = elbv2.ApplicationLoadBalancer(
         fleet,
         "LoadBalancer",
         vpc=vpc,
+        security_group=security_group,
         vpc_subnets=ec2.SubnetSelection(subnet_type=subnets),
         internet_facing=internet_facing,
         deletion_protection=protected,

@@ -14,10 +14,10 @@ from code_family_constructs.deploy import DeployAction
 from code_family_constructs.deploy.ec2_fleet import Ec2Fleet
 from code_family_constructs.errors import ConfigurationError
 from code_family_constructs.health import HealthGate
-from code_family_constructs.names import check_count, physical_name
+from code_family_constructs.names import NameRule, check_count, physical_name
 from code_family_constructs.permissions import ServiceRole, Statement, arn
 
-_NAME = {"pattern": "[A-Za-z0-9+=,.@_-]", "longest": 100}
+_APPLICATION_NAME = NameRule("application", "[A-Za-z0-9+=,.@_-]", 100)
 _DESCRIBE_REASON = (
     "Describe actions of EC2, Auto Scaling and load balancing have no resource-level permissions; "
     "cloudwatch:DescribeAlarms sees composite alarms only with *"
@@ -27,10 +27,10 @@ _DESCRIBE_REASON = (
 class Ec2Deployment(Construct):
     """Deploys revisions in place to EC2 instances, a part of them at a time, and back again when that goes wrong.
 
-    Creates a CodeDeploy application and deployment group with a role of its own. Instances get no traffic while they are
-    worked on, if there is a load balancer. A deployment that fails, or during which an alarm of the health gate fires,
-    is rolled back by deploying the last good revision; the first deployment of all has none to go back to. CodeDeploy on
-    EC2 costs nothing.
+    Creates a CodeDeploy application and deployment group with a role of its own. Instances get no traffic while they
+    are worked on, if there is a load balancer. A deployment that fails, or during which an alarm of the health gate
+    fires, is rolled back by deploying the last good revision; the first deployment of all has none to go back to.
+    CodeDeploy on EC2 costs nothing.
 
     Args:
         scope: Parent construct.
@@ -46,7 +46,8 @@ class Ec2Deployment(Construct):
         application_name: Made from the stack's name when left out.
 
     Raises:
-        ConfigurationError: Nothing to deploy to, more groups than AWS takes, instances that could not read the revision,
+        ConfigurationError: Nothing to deploy to, more groups than AWS takes, instances that could not read the
+        revision,
             or a health gate without alarms.
 
     https://docs.aws.amazon.com/codedeploy/latest/userguide/deployment-groups.html
@@ -67,7 +68,7 @@ class Ec2Deployment(Construct):
         application_name: str | None = None,
     ) -> None:
         super().__init__(scope, id)
-        name = physical_name(self, application_name, what="application", **_NAME)
+        name = physical_name(self, application_name, _APPLICATION_NAME)
         _check_targets(self, fleet, auto_scaling_groups, ec2_instance_tags, load_balancers)
         self._readers = _readers(self, fleet, auto_scaling_groups, ec2_instance_tags, instance_roles)
 
@@ -108,7 +109,8 @@ class Ec2Deployment(Construct):
         if health is not None:
             health.serve(self, self.deployment_group.add_alarm)
         else:
-            # Left out, CloudFormation keeps the alarms that were there before: https://github.com/aws/aws-cdk/issues/23307
+            # Left out, CloudFormation keeps the alarms that were there before:
+            # https://github.com/aws/aws-cdk/issues/23307
             group: Any = self.deployment_group.node.default_child
             group.alarm_configuration = codedeploy.CfnDeploymentGroup.AlarmConfigurationProperty(
                 enabled=False, alarms=[]
@@ -142,6 +144,11 @@ class Ec2Deployment(Construct):
                     resources=[self._application_arn, self._group_arn],
                 ),
                 Statement(actions=["codedeploy:GetDeploymentConfig"], resources=[self._config_arn]),
+                Statement(
+                    actions=["codedeploy:ListDeploymentConfigs"],
+                    resources=["*"],
+                    wildcard_reason="listing has no resource-level permissions",
+                ),
             ],
             artifact_readers=self._readers,
         )
@@ -235,9 +242,7 @@ def _service_statements(
                     "autoscaling:ResumeProcesses",
                     "autoscaling:SuspendProcesses",
                 ],
-                resources=[
-                    arn("autoscaling", f"autoScalingGroup:*:autoScalingGroupName/{name}") for name in names
-                ],
+                resources=[arn("autoscaling", f"autoScalingGroup:*:autoScalingGroupName/{name}") for name in names],
                 wildcard_reason="the ARN of an Auto Scaling group holds a random id; the group is named",
             )
         )

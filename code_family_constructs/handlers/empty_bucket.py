@@ -2,13 +2,14 @@
 
 import json
 import urllib.request
+from typing import Any
 
 import boto3
 
 TIME_TO_ANSWER_MS = 15_000
 
 
-def handler(event, context):
+def handler(event: dict[str, Any], context: Any) -> None:
     bucket = event["ResourceProperties"]["BucketName"]
     # A changed bucket name is a new resource: CloudFormation then deletes the old one by its physical id.
     deleting = event["RequestType"] == "Delete"
@@ -23,7 +24,7 @@ def handler(event, context):
     answer(event, status, reason, physical_id)
 
 
-def empty(bucket, context):
+def empty(bucket: str, context: Any) -> int:
     s3 = boto3.client("s3")
     deleted = 0
     try:
@@ -46,7 +47,7 @@ def empty(bucket, context):
     return deleted
 
 
-def refuse_writes(s3, bucket):
+def refuse_writes(s3: Any, bucket: str) -> None:
     # Access logs arrive hours late: without this a straggler lands between the emptying and the deletion.
     policy = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])
     bucket_arn = next(r for s in policy["Statement"] for r in listed(s["Resource"]) if not r.endswith("*"))
@@ -61,11 +62,11 @@ def refuse_writes(s3, bucket):
     s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({**policy, "Statement": [*kept, closed]}))
 
 
-def listed(value):
+def listed(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 
 
-def answer(event, status, reason, physical_id):
+def answer(event: dict[str, Any], status: str, reason: str, physical_id: str) -> None:
     body = {
         "Status": status,
         "Reason": reason,

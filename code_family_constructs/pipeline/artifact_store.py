@@ -18,15 +18,15 @@ from code_family_constructs.storage import (
 class ArtifactStore(Construct):
     """The bucket that CodePipeline keeps artifacts in, and the key that encrypts them.
 
-    Creates a versioned, TLS-only, private S3 bucket, a customer-managed KMS key that rotates yearly (1 USD a month), and a
-    bucket for access logs. Old artifacts and broken uploads are deleted by themselves. One store serves any number of
-    pipelines of a stack, each in a folder of its own: that saves a key for each.
+    Creates a versioned, TLS-only, private S3 bucket, a customer-managed KMS key that rotates yearly (1 USD a month),
+    and a bucket for access logs. Old artifacts and broken uploads are deleted by themselves. One store serves any
+    number of pipelines of a stack, each in a folder of its own: that saves a key for each.
 
     Args:
         scope: Parent construct.
         id: Construct id.
-        removal_policy: RETAIN keeps bucket and key when the stack goes; DESTROY empties and deletes both, which adds one
-            small Lambda function to the stack.
+        removal_policy: RETAIN keeps bucket and key when the stack goes; DESTROY empties and deletes both, which adds
+            one small Lambda function to the stack.
         artifacts_expire_after: When artifacts are deleted. An older release can then no longer be deployed again, by a
             rollback or by a new instance of an Auto Scaling group.
     """
@@ -126,8 +126,8 @@ class ArtifactStore(Construct):
         ]
 
     def _objects(self, pipeline_name: str, *actions: str) -> Statement:
-        # CodePipeline names the folder after the pipeline and cuts the name at 20 characters, see "Pipeline artifact folder
-        # names appear to be truncated": https://docs.aws.amazon.com/codepipeline/latest/userguide/troubleshooting.html
+        # CodePipeline names the folder after the pipeline and cuts the name at 20 characters.
+        # https://docs.aws.amazon.com/codepipeline/latest/userguide/troubleshooting.html#troubleshooting-truncated-artifacts
         folder = f"{pipeline_name}/" if len(pipeline_name) <= 20 else pipeline_name[:20]
         return Statement(
             actions=actions,

@@ -2,23 +2,25 @@
 
 from collections.abc import Sequence
 
+from aws_cdk import Token
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_codepipeline_actions as actions
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from code_family_constructs.build.project import BuildProject
 from code_family_constructs.deploy import Deployment
 from code_family_constructs.errors import ConfigurationError
-from code_family_constructs.names import check_name, physical_name
+from code_family_constructs.names import NameRule, check_name, physical_name
 from code_family_constructs.permissions import ServiceRole, Statement, arn
 from code_family_constructs.pipeline.approval import ManualApproval
 from code_family_constructs.pipeline.artifact_store import ArtifactStore
 from code_family_constructs.source.source import Source
 from code_family_constructs.topic import AlertTopic
 
-_NAME = {"pattern": "[A-Za-z0-9.@_-]", "longest": 100}
+_PIPELINE_NAME = NameRule("pipeline", "[A-Za-z0-9.@_-]", 100)
+_STAGE_NAME = NameRule("stage", "[A-Za-z0-9.@_-]", 100)
+_ARTIFACT_NAME = NameRule("artifact", "[A-Za-z0-9_-]", 100)
 _MOST_STAGES = 50
 
 
@@ -26,15 +28,16 @@ class DeliveryPipeline(Construct):
     """A CodePipeline V2 that takes each revision from its source through a build to one stage after the other.
 
     Creates the pipeline with one role for all its actions and, unless one is given, an `ArtifactStore`. The role may do
-    what the stages need and nothing else; each `add_stage` adds to it. An action minute costs 0.002 USD, approvals are free.
+    what the stages need and nothing else; each `add_stage` adds to it. An action minute costs 0.002 USD, approvals are
+    free.
 
     Args:
         scope: Parent construct.
         id: Construct id.
         source: Where revisions come from.
         build: Turns the source into what is deployed. Without it, stages deploy the source as it is.
-        build_artifacts: Names of what the build leaves behind. With more than one, each is the identifier of a secondary
-            artifact in the buildspec.
+        build_artifacts: Names of what the build leaves behind. With more than one, each is the identifier of a
+            secondary artifact in the buildspec.
         artifact_store: A store to share with other pipelines.
         execution_mode: What happens to a revision that arrives while another is under way.
         pipeline_name: Made from the stack's name when left out.
@@ -58,7 +61,13 @@ class DeliveryPipeline(Construct):
         pipeline_name: str | None = None,
     ) -> None:
         super().__init__(scope, id)
-        self._name = physical_name(self, pipeline_name, what="pipeline", **_NAME)
+        self._name = physical_name(self, pipeline_name, _PIPELINE_NAME)
+        if Token.is_unresolved(self._name):
+            raise ConfigurationError(
+                "the pipeline's name is not known at synth time, but its roles are limited to the folder of that name",
+                at=self,
+                fix="give pipeline_name as plain text, or leave it out",
+            )
         names = tuple(build_artifacts) if build is not None else ()
         self._check_artifacts(names, build)
 
@@ -114,10 +123,11 @@ class DeliveryPipeline(Construct):
             input: Name of the artifact that is deployed and that the test starts from; the build's first when left out.
 
         Raises:
-            ConfigurationError: A stage without actions, a name used twice or that CodePipeline would refuse, an artifact
+            ConfigurationError: A stage without actions, a name used twice or that CodePipeline would refuse, an
+            artifact
                 that nothing makes, or one that the deployment cannot read.
         """
-        check_name(self, name, what="stage", **_NAME)
+        check_name(self, name, _STAGE_NAME)
         self._check_stage(name, approval, deploy, test)
         artifact = self._artifact(name, input, deploy)
         stage_actions: list[codepipeline.IAction] = []
@@ -149,13 +159,9 @@ class DeliveryPipeline(Construct):
             return []
         self._projects.append(build)
         store = self.artifact_store
-        build.use_artifacts(
-            store.key, [*store.permissions_of_build(self._name), *self._source.build_permissions]
-        )
+        build.use_artifacts(store.key, [*store.permissions_of_build(self._name), *self._source.build_permissions])
         # https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-CodeBuild.html
-        return [
-            Statement(actions=["codebuild:BatchGetBuilds", "codebuild:StartBuild"], resources=[build.project_arn])
-        ]
+        return [Statement(actions=["codebuild:BatchGetBuilds", "codebuild:StartBuild"], resources=[build.project_arn])]
 
     def _build_action(
         self,
@@ -182,17 +188,13 @@ class DeliveryPipeline(Construct):
         topic = approval.topic
         key: kms.IKey | None = topic.master_key if topic is not None else None
         if approval.notify_emails:
-            alert = AlertTopic(
-                self, f"{stage}Approval", key=self.artifact_store.key, emails=approval.notify_emails
-            )
+            alert = AlertTopic(self, f"{stage}Approval", key=self.artifact_store.key, emails=approval.notify_emails)
             topic, key = alert.topic, alert.key
         permissions: list[Statement] = []
         if topic is not None:
             permissions.append(Statement(actions=["sns:Publish"], resources=[topic.topic_arn]))
-            if key is not None:
-                permissions.append(
-                    Statement(actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=[key.key_arn])
-                )
+            if key is not None and key is not self.artifact_store.key:
+                permissions.append(Statement(actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=[key.key_arn]))
         action = actions.ManualApprovalAction(
             action_name="Approve",
             additional_information=approval.question,
@@ -205,7 +207,7 @@ class DeliveryPipeline(Construct):
 
     def _check_artifacts(self, names: Sequence[str], build: BuildProject | None) -> None:
         for index, name in enumerate(names):
-            check_name(self, name, what="artifact", pattern="[A-Za-z0-9_-]", longest=100)
+            check_name(self, name, _ARTIFACT_NAME)
             if name == "Source" or name in names[:index]:
                 raise ConfigurationError(
                     f"two artifacts are called {name!r}", at=self, fix="give each of build_artifacts a name of its own"
@@ -229,9 +231,7 @@ class DeliveryPipeline(Construct):
                 f"stage {name!r} is number {_MOST_STAGES + 1}", at=self, fix=f"CodePipeline takes {_MOST_STAGES} stages"
             )
         if approval is None and deploy is None and test is None:
-            raise ConfigurationError(
-                f"stage {name!r} does nothing", at=self, fix="give it approval=, deploy= or test="
-            )
+            raise ConfigurationError(f"stage {name!r} does nothing", at=self, fix="give it approval=, deploy= or test=")
 
     def _artifact(self, stage: str, name: str | None, deploy: Deployment | None) -> str:
         name = self._default_input if name is None else name
@@ -248,4 +248,3 @@ class DeliveryPipeline(Construct):
                 fix="deploy what a build makes of it, or leave out code_build_clone_output",
             )
         return name
-

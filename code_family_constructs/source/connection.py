@@ -103,7 +103,7 @@ class ImportedConnection:
         raise ConfigurationError(
             f"{self.connection_arn!r} is no connection's ARN",
             at="CodeConnection.from_connection_arn",
-            fix="copy it from `aws codeconnections list-connections`: arn:aws:codeconnections:REGION:ACCOUNT:connection/ID",
+            fix="copy it from `aws codeconnections list-connections`",
         )
 
 

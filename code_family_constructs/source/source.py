@@ -96,7 +96,9 @@ def _owner_and_name(repository: str) -> tuple[str, str]:
             fix="give owner and name apart: f'{owner}/{name}'",
         )
     if not Token.is_unresolved(repository) and not _REPOSITORY.fullmatch(repository):
-        guess = re.sub(r"^(?:https?://|ssh://git@|git@)?(?:www\.)?github\.com[:/]|\.git/?$|^/|/$", "", repository.strip())
+        guess = re.sub(
+            r"^(?:https?://|ssh://git@|git@)?(?:www\.)?github\.com[:/]|\.git/?$|^/|/$", "", repository.strip()
+        )
         hint = f"'{guess}'" if _REPOSITORY.fullmatch(guess) else "as in https://github.com/owner/name"
         raise ConfigurationError(
             f"repository {repository!r} is not owner/name", at="Source.github", fix=f"write owner/name: {hint}"

@@ -1,0 +1,217 @@
+"""Side wing: a stack as its reviewer sees it: an outline to read, a template to guard, and snapshots of both.
+
+For the tests of this library and of any team that uses it; needs the extra `testing`.
+
+    def test_release(stack, snapshot):
+        assert outline_of(stack) == snapshot(name="outline", extension_class=TextSnapshot)
+        assert template_of(stack) == snapshot(name="template", extension_class=TextSnapshot)
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from aws_cdk import Stack, Stage
+from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
+
+Template = Mapping[str, Any]
+
+
+class TextSnapshot(SingleFileSnapshotExtension):
+    """One plain text file for each snapshot, so that a review shows a readable difference."""
+
+    _write_mode = WriteMode.TEXT
+    file_extension = "txt"
+
+
+def synthesized(stack: Stack) -> dict[str, Any]:
+    """The CloudFormation template of a stack, as deployed; synthesizes the app the first time."""
+    stage = Stage.of(stack)
+    if stage is None:
+        raise ValueError(f"{stack.node.path} is in no app")
+    template: dict[str, Any] = stage.synth().get_stack_artifact(stack.artifact_id).template
+    return template
+
+
+def template_of(stack: Stack | Template) -> str:
+    """The template as text that only changes when the infrastructure does: keys sorted, hashes of assets blanked."""
+    template = _template(stack)
+    # The bootstrap version and CDK's own metadata change with the CDK, not with the stack.
+    kept = {
+        section: {name: value for name, value in content.items() if name not in _NOT_OURS}
+        if isinstance(content, dict)
+        else content
+        for section, content in template.items()
+        if section != "Rules"
+    }
+    kept = {section: content for section, content in kept.items() if content}
+    text = json.dumps(_without_metadata(kept), indent=2, sort_keys=True, ensure_ascii=False)
+    return _HASHES.sub("HASH", text) + "\n"
+
+
+def outline_of(stack: Stack | Template) -> str:
+    """What a release does, who approves it, what rolls it back, and what the roles may do, on one screen."""
+    template = _template(stack)
+    resources: Mapping[str, Any] = template.get("Resources", {})
+    lines = [line for outline in _OUTLINES for line in outline(resources)]
+    counts = Counter(resource["Type"] for resource in resources.values())
+    lines += ["resources", *(f"  {count:3} {type_}" for type_, count in sorted(counts.items()))]
+    return "\n".join(lines) + "\n"
+
+
+def statements_of(resources: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Logical id and statement of each identity policy in a template."""
+    for name, resource in resources.items():
+        properties = resource.get("Properties", {})
+        documents = [properties["PolicyDocument"]] if resource["Type"] in _POLICIES else []
+        if resource["Type"] == "AWS::IAM::Role":
+            documents = [policy["PolicyDocument"] for policy in properties.get("Policies", ())]
+        for document in documents:
+            for statement in document["Statement"]:
+                yield name, statement
+
+
+def text_of(value: Any) -> str:
+    """A value of a template as a person writes it: `<Bucket.Arn>/*` for a join of a GetAtt and a string."""
+    match value:
+        case {"Ref": name}:
+            return f"<{name}>"
+        case {"Fn::GetAtt": [name, attribute]}:
+            return f"<{name}.{attribute}>"
+        case {"Fn::Join": [delimiter, items]}:
+            return str(delimiter).join(text_of(item) for item in items)
+        case {"Fn::Sub": str() as text}:
+            return re.sub(r"\$\{([^}]*)\}", r"<\1>", text)
+        case dict() | list():
+            return json.dumps(value, sort_keys=True)
+        case _:
+            return str(value)
+
+
+_POLICIES = ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy")
+_NOT_OURS = ("BootstrapVersion", "CheckBootstrapVersion", "CDKMetadata", "CDKMetadataAvailable")
+# Hashes of assets, and the short ones that CDK puts behind account and region in the manifests of CDK Pipelines.
+_HASHES = re.compile(r"\b[0-9a-f]{64}\b|(?<=[0-9]-)[0-9a-f]{8}(?=\b)")
+
+
+def _template(stack: Stack | Template) -> Template:
+    return synthesized(stack) if isinstance(stack, Stack) else stack
+
+
+def _without_metadata(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: _without_metadata(item)
+            for key, item in value.items()
+            if not (key == "Metadata" and isinstance(item, dict) and set(item) <= {"aws:cdk:path", "aws:asset:path"})
+        }
+    if isinstance(value, list):
+        return [_without_metadata(item) for item in value]
+    return value
+
+
+def _of_type(resources: Mapping[str, Any], type_: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for name, resource in resources.items():
+        if resource["Type"] == type_:
+            yield name, resource.get("Properties", {})
+
+
+def _pipelines(resources: Mapping[str, Any]) -> Iterator[str]:
+    for name, pipeline in _of_type(resources, "AWS::CodePipeline::Pipeline"):
+        mode = pipeline.get("ExecutionMode", "SUPERSEDED")
+        yield f"pipeline {text_of(pipeline.get('Name', name))} ({pipeline.get('PipelineType', 'V1')}, {mode})"
+        for stage in pipeline["Stages"]:
+            yield f"  {stage['Name']}"
+            for action in sorted(stage["Actions"], key=lambda action: action.get("RunOrder", 1)):
+                yield f"    {action.get('RunOrder', 1)}. {_action(action)}"
+
+
+def _action(action: Mapping[str, Any]) -> str:
+    kind, settings = action["ActionTypeId"], action.get("Configuration", {})
+    details = [text_of(settings[key]) for key in _TELLING if key in settings]
+    for key, label in (("InputArtifacts", "in"), ("OutputArtifacts", "out")):
+        if action.get(key):
+            details.append(f"{label} {', '.join(artifact['Name'] for artifact in action[key])}")
+    if "RoleArn" in action:
+        details.append(f"as {text_of(action['RoleArn'])}")
+    if "Region" in action:
+        details.append(f"in {text_of(action['Region'])}")
+    return f"{action['Name']}: {kind['Category']} by {kind['Provider']}" + (
+        f" ({'; '.join(details)})" if details else ""
+    )
+
+
+# What tells one action of a provider from another, out of all that its configuration holds.
+_TELLING = (
+    "FullRepositoryId",
+    "RepositoryName",
+    "BranchName",
+    "ProjectName",
+    "ApplicationName",
+    "ClusterName",
+    "StackName",
+    "ActionMode",
+    "CustomData",
+    "NotificationArn",
+)
+
+
+def _deployments(resources: Mapping[str, Any]) -> Iterator[str]:
+    for name, group in _of_type(resources, "AWS::CodeDeploy::DeploymentGroup"):
+        yield f"deployment group {text_of(group.get('DeploymentGroupName', name))}"
+        style = group.get("DeploymentStyle", {})
+        yield (
+            f"  {text_of(group.get('DeploymentConfigName', 'CodeDeployDefault.OneAtATime'))}, "
+            f"{style.get('DeploymentType', 'IN_PLACE')}, {style.get('DeploymentOption', 'WITHOUT_TRAFFIC_CONTROL')}"
+        )
+        alarms = group.get("AlarmConfiguration", {})
+        watched = [text_of(alarm["Name"]) for alarm in alarms.get("Alarms", ())] if alarms.get("Enabled") else []
+        yield f"  alarms: {', '.join(watched) or 'none'}"
+        rollback = group.get("AutoRollbackConfiguration", {})
+        events = rollback.get("Events", ()) if rollback.get("Enabled") else ()
+        yield f"  rolls back on: {', '.join(events) or 'nothing'}"
+
+
+def _alarms(resources: Mapping[str, Any]) -> Iterator[str]:
+    alarms = list(_of_type(resources, "AWS::CloudWatch::Alarm"))
+    if alarms:
+        yield "alarms"
+    for name, alarm in alarms:
+        statistic = alarm.get("Statistic") or alarm.get("ExtendedStatistic", "")
+        yield (
+            f"  {name}: {statistic} {alarm.get('MetricName', 'of an expression')} "
+            f"{_COMPARISONS.get(alarm['ComparisonOperator'], alarm['ComparisonOperator'])} {alarm.get('Threshold')} "
+            f"for {alarm['EvaluationPeriods']} x {alarm.get('Period', '?')} s"
+        )
+
+
+_COMPARISONS = {
+    "GreaterThanOrEqualToThreshold": ">=",
+    "GreaterThanThreshold": ">",
+    "LessThanOrEqualToThreshold": "<=",
+    "LessThanThreshold": "<",
+}
+
+
+def _wildcards(resources: Mapping[str, Any]) -> Iterator[str]:
+    found: list[str] = []
+    for name, statement in statements_of(resources):
+        if statement["Effect"] != "Allow":
+            continue
+        wide = [text_of(resource) for resource in _list(statement.get("Resource", ()))]
+        actions = _list(statement.get("Action", ()))
+        wide = [resource for resource in wide if "*" in resource]
+        if wide or any("*" in action for action in actions):
+            found.append(f"  {name}: {', '.join(actions)} on {', '.join(wide)}")
+    if found:
+        yield "wildcards"
+        yield from found
+
+
+def _list(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+_OUTLINES = (_pipelines, _deployments, _alarms, _wildcards)
