@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from aws_cdk import Acknowledgment, Aws, Stack, Validations
 from aws_cdk import aws_iam as iam
-from constructs import Construct
+from constructs import Construct, IConstruct
 
 from code_family_constructs.errors import ConfigurationError
 
@@ -135,7 +135,7 @@ def arn(service: str, resource: str, *, region: bool = True) -> str:
     return f"arn:{aws.partition}:{service}:{aws.region if region else ''}:{aws.account}:{resource}"
 
 
-def acknowledge(construct: Construct, reasons: Mapping[str, str], *, pack: str = "AwsSolutions") -> None:
+def acknowledge(construct: IConstruct, reasons: Mapping[str, str], *, pack: str = "AwsSolutions") -> None:
     """Acknowledges cdk-nag findings on one resource.
 
     Args:

@@ -186,14 +186,12 @@ def _vpc(fleet: Construct, logs: LogBucket, nat_gateways: int) -> ec2.Vpc:
         log_destination=logs.bucket.arn_for_objects("vpc/"),
     )
     _after(flow_log, logs)
-    acknowledge(
-        vpc,
-        {
-            "VPCDefaultSecurityGroupClosed": "nothing uses the default security group; CloudFormation cannot change it",
-            "VPCNoUnrestrictedRouteToIGW": "the public subnets hold the load balancer and the NAT gateway alone",
-        },
-        pack="NIST.800.53.R5",
-    )
+    closed = "nothing uses the default security group; CloudFormation cannot change it"
+    acknowledge(vpc, {"VPCDefaultSecurityGroupClosed": closed}, pack="NIST.800.53.R5")
+    public = "the public subnets hold the load balancer and the NAT gateway alone"
+    for subnet in vpc.public_subnets:
+        route = subnet.node.find_child("DefaultRoute")
+        acknowledge(route, {"VPCNoUnrestrictedRouteToIGW": public}, pack="NIST.800.53.R5")
     return vpc
 
 

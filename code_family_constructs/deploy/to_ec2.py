@@ -147,7 +147,7 @@ class Ec2Deployment(Construct):
                 Statement(
                     actions=["codedeploy:ListDeploymentConfigs"],
                     resources=["*"],
-                    wildcard_reason="listing has no resource-level permissions",
+                    wildcard_reason="the list of configurations has no resource-level permissions",
                 ),
             ],
             artifact_readers=self._readers,
