@@ -5,11 +5,12 @@ too, but without the AWS SDK that the CDK's own handlers load, so those are refu
 """
 
 import json
+import threading
 from collections.abc import Callable
 from typing import Any
 
 from code_family_constructs.local import _ministack
-from code_family_constructs.local.framework import Json
+from code_family_constructs.local.framework import Json, new_id
 
 Run = Callable[[Json, Json], Json]
 
@@ -39,12 +40,33 @@ def answered(run: Run) -> Run:
         pending = _ministack.pending_responses.get(token)
         if pending is not None and pending["result"] is None:
             _answer(token, event, "FAILED", _reason(result))
+        elif pending is not None and event["RequestType"] == "Create" and pending["result"]["Status"] == "FAILED":
+            _delete_what_failed(run, function, event, pending["result"])
         return result
 
     return run_to_an_answer
 
 
 _ministack.around_invocations(answered)
+
+
+def _delete_what_failed(run: Run, function: Json, event: Json, result: Json) -> None:
+    # CloudFormation sends this when it rolls back; ministack forgets a custom resource whose creation failed.
+    token = new_id()
+    _ministack.pending_responses[token] = {"event": threading.Event(), "result": None}
+    try:
+        run(
+            function,
+            {
+                **event,
+                "RequestType": "Delete",
+                "RequestId": new_id(),
+                "PhysicalResourceId": result.get("PhysicalResourceId") or event["RequestId"],
+                "ResponseURL": event["ResponseURL"].rpartition("/")[0] + f"/{token}",
+            },
+        )
+    finally:
+        _ministack.pending_responses.pop(token, None)
 
 
 def _answer(token: str, event: Json, status: str, reason: str) -> None:

@@ -40,17 +40,15 @@ class _Demonstration:
 
     def run(self) -> None:
         cdk = _cdk()
-        if self._change and self._app and (Path(self._app) / "manifest.json").is_file():
-            raise _StepError(f"{self._app} is synthesized already, so --change {self._change} cannot change it")
+        if self._ready_made:
+            if self._change:
+                raise _StepError(f"{self._app} is synthesized already, so --change {self._change} cannot change it")
+            self._stack = _stack_name(self._assembly("first"), self._stack)
         self._step("An AWS endpoint on loopback, empty, for an account that does not exist")
         with self._endpoint:
-            commands = _Commands(cdk, self._endpoint)
             print(f"    {self._endpoint.url}, account {self._endpoint.account}, {self._endpoint.region}")
-            with commands.in_background("synth", *self._synth("first")) as first:
-                self._step("cdk bootstrap, while the app is synthesized")
-                commands.run("bootstrap", f"aws://{self._endpoint.account}/{self._endpoint.region}")
-                before = _inventory(self._endpoint)
-                first.finish()
+            commands = _Commands(cdk, self._endpoint)
+            before = self._bootstrap(commands)
             self._stack = _stack_name(self._assembly("first"), self._stack)
             if self._change:
                 with commands.in_background("synth", *self._synth("second", "-c", self._change)) as second:
@@ -62,6 +60,22 @@ class _Demonstration:
             self._explain_real_account()
             self._destroy(commands, before)
         print(f"\n{self._elapsed()} Done. The endpoint is gone, and nothing was written outside its own directory.")
+
+    @property
+    def _ready_made(self) -> bool:
+        return self._app is not None and (Path(self._app) / "manifest.json").is_file()
+
+    def _bootstrap(self, commands: "_Commands") -> dict[str, set[str]]:
+        environment = f"aws://{self._endpoint.account}/{self._endpoint.region}"
+        if self._ready_made:
+            self._step("cdk bootstrap")
+            commands.run("bootstrap", environment)
+        else:
+            self._step("cdk bootstrap, while the app is synthesized")
+            with commands.in_background("synth", *self._synth("first")) as first:
+                commands.run("bootstrap", environment)
+                first.finish()
+        return _inventory(self._endpoint)
 
     def _deploy(self, commands: "_Commands") -> None:
         self._step(f"cdk deploy {self._stack}")
@@ -119,7 +133,7 @@ class _Demonstration:
         return ["--quiet", *app, "--output", str(self._endpoint.directory / variant), *options]
 
     def _assembly(self, variant: str) -> str:
-        if self._app and (Path(self._app) / "manifest.json").is_file():
+        if self._app and self._ready_made:
             return self._app
         return str(self._endpoint.directory / variant)
 

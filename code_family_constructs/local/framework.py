@@ -247,7 +247,8 @@ def service_model(service: str) -> Any:
 @functools.cache
 def service_operation(service: str, operation: str) -> str:
     """Return the API's name of an operation that boto3 calls so."""
-    return next(name for name in service_model(service).operation_names if xform_name(name) == operation)
+    names: list[str] = service_model(service).operation_names
+    return next(name for name in names if xform_name(name) == operation)
 
 
 @functools.cache
