@@ -18,8 +18,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EndpointError as error:
         print(error, file=sys.stderr)
         return 2
-    signal.signal(signal.SIGTERM, _stop)
-    signal.signal(signal.SIGINT, _stop)
+    for number in _SIGNALS:
+        signal.signal(number, _stop)
     try:
         if options.command == "demo":
             from code_family_constructs.local import demo
@@ -34,6 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 128 + stopped.number if options.command == "demo" else 0
 
 
+_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+
+
 class _Stopped(BaseException):
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -42,8 +45,8 @@ class _Stopped(BaseException):
 
 def _stop(number: int, _: object) -> None:
     # Whoever presses Ctrl-C twice must not interrupt the ending of the processes.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for each in _SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
     raise _Stopped(number)
 
 

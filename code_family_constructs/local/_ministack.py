@@ -10,6 +10,7 @@ from typing import Any
 from ministack import app as _app
 from ministack.core import responses as _responses
 from ministack.core import router as _router
+from ministack.services import autoscaling as _autoscaling
 from ministack.services import cloudformation as _cloudformation
 from ministack.services import ec2 as _ec2
 from ministack.services import lambda_svc as _lambda
@@ -51,6 +52,9 @@ public_parameters: dict[str, str] = _ssm._PUBLIC_AMI_PARAMETERS
 
 ec2_actions: dict[str, Callable[[dict[str, Any]], Any]] = _ec2._ACTION_MAP
 """EC2 action → function of the query parameters."""
+
+autoscaling_actions: dict[str, Callable[[dict[str, Any]], Any]] = _autoscaling._ACTION_MAP
+"""Auto Scaling action → function of the query parameters."""
 
 stack_events: Any = _cloudformation._stack_events
 """Stack id → its events, in the order in which they happened."""

@@ -1,9 +1,11 @@
 """AWS CodeConnections under both of its names, and the resource types of both.
 
-A connection is PENDING until a person finishes the handshake in the console; `UpdateConnectionStatus` does not exist in
-the API, and not here either. Not modelled: hosts, repository links and sync configurations.
+Both show all connections; the ARN has the name under which a connection was made. It is PENDING until a person finishes
+the handshake in the console: the API cannot, and neither can this one. Not modelled: hosts, repository links and sync
+configurations.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from code_family_constructs.local import _ministack
@@ -26,25 +28,29 @@ connections: Any = _ministack.Scoped()
 """Connection ARN → the connection as GetConnection reports it, and its tags."""
 
 api = Api("codeconnections")
-Api("codestar-connections").include(api)
+former_api = Api("codestar-connections")
 
 
-@api.operation
-def create_connection(request: Json) -> Json:
-    if "ProviderType" not in request and "HostArn" not in request:
-        request["ProviderType"] = "GitHub"
-    connection_arn = arn("codeconnections", f"connection/{new_id()}")
-    tags = request.pop("Tags", [])
-    connections[connection_arn] = {
-        "connection": {
-            **request,
-            "ConnectionArn": connection_arn,
-            "OwnerAccountId": _ministack.account_id(),
-            "ConnectionStatus": "PENDING",
-        },
-        "tags": tags,
-    }
-    return {"ConnectionArn": connection_arn, "Tags": tags}
+def _creating(service: str) -> Callable[[Json], Json]:
+    def create_connection(request: Json) -> Json:
+        connection_arn = arn(service, f"connection/{new_id()}")
+        tags = request.pop("Tags", [])
+        connections[connection_arn] = {
+            "connection": {
+                **request,
+                "ConnectionArn": connection_arn,
+                "OwnerAccountId": _ministack.account_id(),
+                "ConnectionStatus": "PENDING",
+            },
+            "tags": tags,
+        }
+        return {"ConnectionArn": connection_arn, "Tags": tags}
+
+    return create_connection
+
+
+api.operation(_creating("codeconnections"))
+former_api.operation(_creating("codestar-connections"))
 
 
 @api.operation
@@ -88,16 +94,18 @@ def untag_resource(request: Json) -> None:
     record["tags"] = [tag for tag in record["tags"] if tag["Key"] not in request["TagKeys"]]
 
 
-@resource_type("AWS::CodeConnections::Connection", "AWS::CodeStarConnections::Connection")
+former_api.include(api)
+
+
+@resource_type("AWS::CodeConnections::Connection")
 class Connection(ResourceType):
+    service = "codeconnections"
     replaced_by = ("ConnectionName", "HostArn", "ProviderType")
     name_property = "ConnectionName"
 
     def create(self, logical_id: str, properties: Json, stack: str) -> tuple[str, Json]:
-        parameters = to_parameters(
-            "codeconnections", "create_connection", {**properties, "Tags": upper_tags(properties)}
-        )
-        connection_arn = call("codeconnections", "create_connection", **parameters)["ConnectionArn"]
+        parameters = to_parameters(self.service, "create_connection", {**properties, "Tags": upper_tags(properties)})
+        connection_arn = call(self.service, "create_connection", **parameters)["ConnectionArn"]
         return connection_arn, self._attributes(connection_arn)
 
     def update(self, physical_id: str, old: Json, new: Json) -> Json:
@@ -105,25 +113,30 @@ class Connection(ResourceType):
             old,
             new,
             tag=lambda keys: call(
-                "codeconnections",
+                self.service,
                 "tag_resource",
                 ResourceArn=physical_id,
                 Tags=[tag for tag in upper_tags(new) if tag["Key"] in keys],
             ),
-            untag=lambda keys: call("codeconnections", "untag_resource", ResourceArn=physical_id, TagKeys=keys),
+            untag=lambda keys: call(self.service, "untag_resource", ResourceArn=physical_id, TagKeys=keys),
         )
         return self._attributes(physical_id)
 
     def delete(self, physical_id: str, properties: Json) -> None:
         if physical_id in connections:
-            call("codeconnections", "delete_connection", ConnectionArn=physical_id)
+            call(self.service, "delete_connection", ConnectionArn=physical_id)
 
     def read(self, physical_id: str, properties: Json) -> Json | None:
         return connections[physical_id]["connection"] if physical_id in connections else None
 
     def _attributes(self, physical_id: str) -> Json:
-        connection = call("codeconnections", "get_connection", ConnectionArn=physical_id)["Connection"]
+        connection = call(self.service, "get_connection", ConnectionArn=physical_id)["Connection"]
         return {key: connection[key] for key in ("ConnectionArn", "ConnectionStatus", "OwnerAccountId")}
+
+
+@resource_type("AWS::CodeStarConnections::Connection")
+class FormerConnection(Connection):
+    service = "codestar-connections"
 
 
 def _connection(connection_arn: str) -> Json:

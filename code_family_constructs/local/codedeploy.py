@@ -175,14 +175,7 @@ def create_deployment_group(request: Json) -> Json:
     if (application, name) in groups:
         raise ApiError("DeploymentGroupAlreadyExistsException", f"Deployment group already exists: {name}")
     tags[_group_arn(application, name)] = request.pop("tags", [])
-    groups[application, name] = {
-        "deploymentGroupId": new_id(),
-        "computePlatform": platform,
-        "deploymentConfigName": _DEFAULT_CONFIG[platform],
-        "deploymentStyle": _DEFAULT_STYLE,
-        "terminationHookEnabled": False,
-        "autoScalingGroups": [],
-    }
+    groups[application, name] = _blank(application, name, platform)
     try:
         _put(application, name, request)
     except ApiError:
@@ -316,20 +309,21 @@ class DeploymentGroup(ResourceType):
         return name, {}
 
     def update(self, physical_id: str, old: Json, new: Json) -> Json:
-        new_properties = without(new, "Tags", "DeploymentGroupName")
-        if new_properties != without(old, "Tags", "DeploymentGroupName"):
-            # UpdateDeploymentGroup keeps what it is not told, so what left the template is emptied by name.
-            cleared: Json = {
-                key: [] if isinstance(value, list) else {}
-                for key, value in old.items()
-                if key in _CLEARED and key not in new
-            }
-            cleared.update({key: {"Enabled": False} for key in _SWITCHED_OFF if key in old and key not in new})
-            parameters = _group_parameters(
-                "update_deployment_group",
-                {**cleared, **new_properties, "CurrentDeploymentGroupName": physical_id},
-            )
-            call("codedeploy", "update_deployment_group", **parameters)
+        key = new["ApplicationName"], physical_id
+        before = groups[key]
+        if without(new, "Tags") != without(old, "Tags"):
+            # UpdateDeploymentGroup keeps what it is not told, so what left the template has to be forgotten first.
+            kept = {name: before[name] for name in ("deploymentGroupId", "autoScalingGroups")}
+            groups[key] = _blank(before["applicationName"], physical_id, before["computePlatform"]) | kept
+            properties = {"AutoScalingGroups": [], **without(new, "Tags", "DeploymentGroupName")}
+            try:
+                parameters = _group_parameters(
+                    "update_deployment_group", {**properties, "CurrentDeploymentGroupName": physical_id}
+                )
+                call("codedeploy", "update_deployment_group", **parameters)
+            except ValueError:
+                groups[key] = before
+                raise
         _sync(_group_arn(new["ApplicationName"], physical_id), old, new)
         return {}
 
@@ -353,10 +347,6 @@ class DeploymentGroup(ResourceType):
         return group
 
 
-_CLEARED = ("AutoScalingGroups", "Ec2TagFilters", "OnPremisesInstanceTagFilters", "TriggerConfigurations", "Ec2TagSet")
-_SWITCHED_OFF = ("AlarmConfiguration", "AutoRollbackConfiguration")
-
-
 def _group_parameters(operation: str, properties: Json) -> Json:
     if "Deployment" in properties:
         raise ValueError("#/Deployment: the embedded endpoint models no deployments")
@@ -365,6 +355,19 @@ def _group_parameters(operation: str, properties: Json) -> Json:
             filters = [item[f"{kind}TagGroup"] for item in tag_set.get(f"{kind}TagSetList", [])]
             properties = {**properties, f"{kind}TagSet": {f"{kind}TagSetList": filters}}
     return to_parameters("codedeploy", operation, properties)
+
+
+def _blank(application: str, name: str, platform: str) -> Json:
+    return {
+        "applicationName": application,
+        "deploymentGroupId": new_id(),
+        "deploymentGroupName": name,
+        "computePlatform": platform,
+        "deploymentConfigName": _DEFAULT_CONFIG[platform],
+        "deploymentStyle": _DEFAULT_STYLE,
+        "terminationHookEnabled": False,
+        "autoScalingGroups": [],
+    }
 
 
 def _put(application: str, name: str, request: Json) -> None:

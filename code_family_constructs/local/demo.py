@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,7 @@ class _Demonstration:
                 self._deploy(commands)
             self._explain_real_account()
             self._destroy(commands, before)
-        print(f"\n{self._elapsed()} Done. The endpoint is gone, and nothing was written outside its own directory.")
+        print(f"\n{self._elapsed()} Done. The endpoint is gone, with everything it kept.")
 
     @property
     def _ready_made(self) -> bool:
@@ -82,6 +82,7 @@ class _Demonstration:
         commands.run("deploy", "--app", self._assembly("first"), self._stack, *_DEPLOY)
         self._step("What AWS says there is now, read back with boto3")
         _Report(self._endpoint, self._resources()).show()
+        self._admit_gaps()
 
     def _deploy_change(self, commands: "_Commands") -> None:
         first, second = (Path(self._assembly(variant)) for variant in ("first", "second"))
@@ -105,6 +106,14 @@ class _Demonstration:
         print(f"    {same} resources have the physical id they had before, {len(replaced)} were replaced")
         for logical_id in replaced:
             print(f"    replaced: {logical_id} ({before[logical_id][1]} → {after[logical_id][1]})")
+
+    def _admit_gaps(self) -> None:
+        pages = self._endpoint.client("cloudformation").get_paginator("describe_stack_events")
+        for page in pages.paginate(StackName=self._stack):
+            for event in page["StackEvents"]:
+                reason = event.get("ResourceStatusReason", "")
+                if event["ResourceStatus"] == "CREATE_COMPLETE" and reason:
+                    print(f"    {event['LogicalResourceId']} ({event['ResourceType']})\n      {reason}")
 
     def _explain_real_account(self) -> None:
         app = f' --app "{self._app}"' if self._app else ""
@@ -156,6 +165,8 @@ class _Demonstration:
         return f"[{time.monotonic() - self._began:5.1f} s]"
 
 
+_STACK = "AWS::CloudFormation::Stack"
+
 _EVENT = re.compile(r"\| (?P<status>[A-Z_]+) +\| (?P<kind>[\w:]+)")
 
 _SHOWN = ("AWS::Code", "Custom::")
@@ -187,14 +198,14 @@ class _Commands:
             others = 0
             for line in process.stdout or ():
                 event = _EVENT.search(line)
-                if event and event["status"].endswith("_IN_PROGRESS"):
+                if event and (event["status"].endswith("_IN_PROGRESS") or event["kind"] == _STACK):
                     continue
                 if event and event["status"].endswith("_COMPLETE") and not event["kind"].startswith(_SHOWN):
                     others += 1
                 elif line.strip():
                     print(f"    {line.rstrip()}", flush=True)
             if others:
-                print(f"    and {others} other resources")
+                print(f"    other resources: {others}")
             if process.wait() != 0:
                 raise _StepError(f"cdk {command} ended with exit code {process.returncode}")
 
@@ -206,23 +217,47 @@ class _Commands:
 
     @contextmanager
     def _started(self, command: str, *arguments: str | None) -> Iterator["subprocess.Popen[str]"]:
-        process = subprocess.Popen(
-            [self._cdk, command, *filter(None, arguments)],
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-            if process.stdout is not None:
-                process.stdout.close()
+        process: subprocess.Popen[str] | None = None
+        with _signals_held_back() as let_signals_in:
+            try:
+                process = subprocess.Popen(
+                    [self._cdk, command, *filter(None, arguments)],
+                    env=self._environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    start_new_session=True,
+                )
+                let_signals_in()
+                yield process
+            finally:
+                if process is not None and process.poll() is None:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    process.wait()
+                if process is not None and process.stdout is not None:
+                    process.stdout.close()
+
+
+@contextmanager
+def _signals_held_back() -> Iterator[Callable[[], None]]:
+    """Hold back what would end this process until a child is in hands that end it, too."""
+    held: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)}
+
+    def let_in() -> None:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        while held:
+            signal.raise_signal(held.pop())
+
+    for number in handlers:
+        signal.signal(number, lambda received, _: held.append(received))
+    try:
+        yield let_in
+    finally:
+        if signal.getsignal(signal.SIGINT) not in handlers.values():
+            let_in()
 
 
 class _Background:

@@ -11,7 +11,7 @@ import json
 import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import botocore.exceptions
@@ -24,6 +24,9 @@ from botocore.validate import ParamValidator
 from code_family_constructs.local import _ministack
 
 Json = dict[str, Any]
+
+
+Type = TypeVar("Type", bound="ResourceType")
 
 
 class ApiError(Exception):
@@ -62,8 +65,8 @@ class Api:
         return function
 
     def include(self, other: "Api") -> None:
-        """Answer with the operations of another name of the same service."""
-        self._operations = other._operations
+        """Take the operations of another name of the same service, but for those that are registered here."""
+        self._operations = {**other._operations, **self._operations}
 
     async def _handle(self, method: str, path: str, headers: Json, body: bytes, query: Json) -> tuple[int, Json, bytes]:
         target = headers.get("x-amz-target")
@@ -116,27 +119,26 @@ class ResourceType:
         raise NotImplementedError
 
 
-def resource_type(*names: str) -> Callable[[type[ResourceType]], type[ResourceType]]:
-    """Register a class as the handler of CloudFormation types."""
+def resource_type(name: str) -> Callable[[type[Type]], type[Type]]:
+    """Register a class as the handler of a CloudFormation type."""
 
-    def register(cls: type[ResourceType]) -> type[ResourceType]:
+    def register(cls: type[Type]) -> type[Type]:
         handler = cls()
-        for name in names:
-            _ministack.resource_handlers[name] = {
-                "create": handler.create,
-                "update": functools.partial(_update, handler),
-                "delete": handler.delete,
-            }
-            _ministack.replacing_properties[name] = handler.replaced_by
-            if handler.name_property:
-                _ministack.custom_names[name] = {"name": handler.name_property}
-            if handler.tags:
-                _ministack.stack_tag_properties[name] = ("Tags", handler.tags)
-            if cls.read is not ResourceType.read:
-                _ministack.drift_readers[name] = (
-                    functools.partial(_read_drift, handler),
-                    _AllBut(("Tags", *handler.unread)),
-                )
+        _ministack.resource_handlers[name] = {
+            "create": handler.create,
+            "update": functools.partial(_update, handler),
+            "delete": handler.delete,
+        }
+        _ministack.replacing_properties[name] = handler.replaced_by
+        if handler.name_property:
+            _ministack.custom_names[name] = {"name": handler.name_property}
+        if handler.tags:
+            _ministack.stack_tag_properties[name] = ("Tags", handler.tags)
+        if cls.read is not ResourceType.read:
+            _ministack.drift_readers[name] = (
+                functools.partial(_read_drift, handler),
+                _AllBut(("Tags", *handler.unread)),
+            )
         return cls
 
     return register

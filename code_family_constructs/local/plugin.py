@@ -1,7 +1,13 @@
-"""ministack with the Code family: importing this module adds every service and type of the package to it."""
+"""ministack with the Code family: importing this module adds every service and type of the package to it.
+
+What stays different from AWS, beside what each module says: nothing runs but Lambda functions in Python, so Auto
+Scaling groups stay empty and targets unregistered; no permission is checked and no KMS key signs; an e-mail
+subscription is confirmed at once; generated names of log groups look different; all state is in memory.
+"""
 
 from code_family_constructs.local import (
     _ministack,
+    balancing,
     cloudformation,
     codebuild,
     codeconnections,
@@ -12,13 +18,18 @@ from code_family_constructs.local import (
     monitoring,
     network,
     notifications,
+    scaling,
     storage,
+    unmodelled,
 )
 
 application = _ministack.application
 
+unmodelled.install()
+
 __all__ = [
     "application",
+    "balancing",
     "cloudformation",
     "codebuild",
     "codeconnections",
@@ -29,5 +40,7 @@ __all__ = [
     "monitoring",
     "network",
     "notifications",
+    "scaling",
     "storage",
+    "unmodelled",
 ]

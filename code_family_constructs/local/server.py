@@ -1,6 +1,7 @@
 """Starts the endpoint in a process of its own, waits until it answers, and always ends it."""
 
 import contextlib
+import functools
 import importlib.util
 import ipaddress
 import json
@@ -41,6 +42,7 @@ class Endpoint:
         self._wanted_port = port
         self._process: subprocess.Popen[bytes] | None = None
         self._directory: Path | None = None
+        self._clients: dict[str, Any] = {}
         self.account = account
         self.region = region
         self.port = 0
@@ -96,20 +98,27 @@ class Endpoint:
         }
 
     def process_environment(self, base: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Return `environment` over the variables of this process, without those that lead to another account."""
-        return {**_without_account(os.environ if base is None else base), **self.environment, "NO_PROXY": self._host}
+        """Return `environment` over the variables of this process, without what could lead to another account."""
+        return {
+            **_without_account(os.environ if base is None else base),
+            **self.environment,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "NO_PROXY": self._host,
+            "no_proxy": self._host,
+        }
 
     def client(self, service: str) -> Any:
-        """Return a boto3 client for a service of this endpoint."""
-        import boto3
-
-        return boto3.client(
-            service,
-            endpoint_url=self.url,
-            region_name=self.region,
-            aws_access_key_id=self.account,
-            aws_secret_access_key="local",  # noqa: S106 - nothing checks it
-        )
+        """Return a boto3 client for a service of this endpoint, whatever profile is configured."""
+        if service not in self._clients:
+            self._clients[service] = self._session.client(
+                service,
+                endpoint_url=self.url,
+                region_name=self.region,
+                aws_access_key_id=self.account,
+                aws_secret_access_key="local",  # noqa: S106 - nothing checks it
+            )
+        return self._clients[service]
 
     def start(self) -> None:
         """Start the process and wait until it answers; its complaint is the error when it does not."""
@@ -146,6 +155,8 @@ class Endpoint:
 
     def stop(self) -> None:
         """End the process with everything it started, and remove its directory."""
+        while self._clients:
+            self._clients.popitem()[1].close()
         process, self._process = self._process, None
         if process is not None:
             for stream in (process.stdin, process.stdout):
@@ -161,6 +172,18 @@ class Endpoint:
         if self._directory is not None:
             shutil.rmtree(self._directory, ignore_errors=True)
             self._directory = None
+
+    @functools.cached_property
+    def _session(self) -> Any:
+        import boto3
+        import botocore.session
+
+        nothing = {
+            "profile": (None, None, None, None),
+            "config_file": (None, None, os.devnull, None),
+            "credentials_file": (None, None, os.devnull, None),
+        }
+        return boto3.session.Session(botocore_session=botocore.session.Session(session_vars=nothing))
 
     def _server_environment(self) -> dict[str, str]:
         # Settings of ministack that come from outside could open listeners or keep state.
@@ -179,6 +202,7 @@ class Endpoint:
             "MINISTACK_ACCOUNT_ID": self.account,
             "MINISTACK_REGION": self.region,
             "NO_PROXY": self._host,
+            "no_proxy": self._host,
         }
 
     def _wait_until_ready(self) -> None:

@@ -1,6 +1,5 @@
 """One endpoint for the whole folder, and stacks that go again after each test."""
 
-import functools
 import uuid
 
 import pytest
@@ -17,7 +16,7 @@ def endpoint():
 
 @pytest.fixture(scope="session")
 def aws(endpoint):
-    return functools.cache(endpoint.client)
+    return endpoint.client
 
 
 @pytest.fixture
@@ -82,4 +81,3 @@ class Stack:
         self.cloudformation.describe_stack_drift_detection_status(StackDriftDetectionId=detection)
         drifts = self.cloudformation.describe_stack_resource_drifts(StackName=self.name)["StackResourceDrifts"]
         return {drift["LogicalResourceId"]: drift for drift in drifts}
-

@@ -55,7 +55,9 @@ def test_drift_tells_what_was_deleted_outside(aws, stack):
 
 
 def test_describing_a_stack_waits_for_a_running_operation(stack):
-    stack.cloudformation.create_stack(StackName=stack.name, TemplateBody='{"Resources": {"R": {"Type": "AWS::S3::Bucket"}}}')
+    stack.cloudformation.create_stack(
+        StackName=stack.name, TemplateBody='{"Resources": {"R": {"Type": "AWS::S3::Bucket"}}}'
+    )
     began = time.monotonic()
     [found] = stack.cloudformation.describe_stacks(StackName=stack.name)["Stacks"]
     assert found["StackStatus"] == "CREATE_COMPLETE"

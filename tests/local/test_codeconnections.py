@@ -4,12 +4,19 @@ from botocore.exceptions import ClientError
 from tests.local.templates import get, ref, resource
 
 
-@pytest.mark.parametrize("kind", ["AWS::CodeConnections::Connection", "AWS::CodeStarConnections::Connection"])
+@pytest.mark.parametrize(
+    ("kind", "prefix"),
+    [
+        ("AWS::CodeConnections::Connection", "arn:aws:codeconnections:"),
+        ("AWS::CodeStarConnections::Connection", "arn:aws:codestar-connections:"),
+    ],
+)
 @pytest.mark.parametrize("service", ["codeconnections", "codestar-connections"])
-def test_a_connection_waits_for_its_handshake_under_both_names(aws, stack, name, kind, service):
+def test_a_connection_waits_for_its_handshake_under_both_names(aws, stack, name, kind, prefix, service):
     connection = resource(kind, ConnectionName=name, ProviderType="GitHub", Tags=[{"Key": "team", "Value": "a"}])
     assert stack.create(Connection=connection) == "CREATE_COMPLETE"
     arn = stack.id_of("Connection")
+    assert arn.startswith(prefix)
     found = aws(service).get_connection(ConnectionArn=arn)["Connection"]
     assert found == {
         "ConnectionName": name,

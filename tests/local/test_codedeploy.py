@@ -15,9 +15,7 @@ def group(**properties):
 
 
 def auto_scaling_group():
-    return resource(
-        "AWS::AutoScaling::AutoScalingGroup", MinSize="0", MaxSize="1", AvailabilityZones=["us-east-1a"]
-    )
+    return resource("AWS::AutoScaling::AutoScalingGroup", MinSize="0", MaxSize="1", AvailabilityZones=["us-east-1a"])
 
 
 EVERYTHING = {
@@ -38,21 +36,28 @@ EVERYTHING = {
 
 
 def test_every_property_can_be_read_back(aws, stack):
-    assert stack.create(Application=APPLICATION, Fleet=auto_scaling_group(), Group=group(**EVERYTHING)) == "CREATE_COMPLETE"
+    assert (
+        stack.create(Application=APPLICATION, Fleet=auto_scaling_group(), Group=group(**EVERYTHING))
+        == "CREATE_COMPLETE"
+    )
     found = read(aws, stack)
     fleet = stack.id_of("Fleet")
     assert found["computePlatform"] == "Server"
     assert found["deploymentConfigName"] == "CodeDeployDefault.HalfAtATime"
     assert [item["name"] for item in found["autoScalingGroups"]] == [fleet]
     assert found["ec2TagFilters"] == [{"Key": "role", "Value": "web", "Type": "KEY_AND_VALUE"}]
-    assert found["alarmConfiguration"] == {"enabled": True, "alarms": [{"name": "errors"}], "ignorePollAlarmFailure": False}
+    assert found["alarmConfiguration"] == {
+        "enabled": True,
+        "alarms": [{"name": "errors"}],
+        "ignorePollAlarmFailure": False,
+    }
     assert found["autoRollbackConfiguration"]["events"] == ["DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_ALARM"]
     assert found["deploymentStyle"] == {"deploymentType": "IN_PLACE", "deploymentOption": "WITH_TRAFFIC_CONTROL"}
     assert found["loadBalancerInfo"] == {"targetGroupInfoList": [{"name": "web"}]}
     assert found["outdatedInstancesStrategy"] == "UPDATE"
     assert found["terminationHookEnabled"] is True
     assert found["triggerConfigurations"][0]["triggerEvents"] == ["DeploymentFailure"]
-    arn = f"arn:aws:codedeploy:us-east-1:123456789012:deploymentgroup:{found['applicationName']}/{found['deploymentGroupName']}"
+    arn = f"arn:aws:codedeploy:us-east-1:123456789012:deploymentgroup:{found['applicationName']}/{stack.id_of('Group')}"
     assert {"Key": "team", "Value": "a"} in aws("codedeploy").list_tags_for_resource(ResourceArn=arn)["Tags"]
     assert stack.drift()["Group"]["StackResourceDriftStatus"] == "IN_SYNC"
 
@@ -67,7 +72,7 @@ def test_the_group_hooks_into_its_auto_scaling_group_and_out_again(aws, stack):
     assert aws("autoscaling").describe_lifecycle_hooks(AutoScalingGroupName=fleet)["LifecycleHooks"] == []
 
 
-def test_an_update_is_in_place_and_what_left_the_template_is_cleared(aws, stack):
+def test_an_update_is_in_place_and_what_left_the_template_is_reset(aws, stack):
     stack.create(Application=APPLICATION, Fleet=auto_scaling_group(), Group=group(**EVERYTHING))
     name, identifier = stack.id_of("Group"), read(aws, stack)["deploymentGroupId"]
     changed = group(DeploymentConfigName="CodeDeployDefault.AllAtOnce")
@@ -76,9 +81,26 @@ def test_an_update_is_in_place_and_what_left_the_template_is_cleared(aws, stack)
     found = read(aws, stack)
     assert found["deploymentGroupId"] == identifier
     assert found["deploymentConfigName"] == "CodeDeployDefault.AllAtOnce"
-    assert found["autoScalingGroups"] == found["ec2TagFilters"] == found["triggerConfigurations"] == []
-    assert found["alarmConfiguration"]["enabled"] is False
-    assert found["autoRollbackConfiguration"]["enabled"] is False
+    assert found["autoScalingGroups"] == []
+    assert found["deploymentStyle"] == {"deploymentType": "IN_PLACE", "deploymentOption": "WITHOUT_TRAFFIC_CONTROL"}
+    gone = {
+        "ec2TagFilters",
+        "alarmConfiguration",
+        "autoRollbackConfiguration",
+        "loadBalancerInfo",
+        "triggerConfigurations",
+    }
+    assert not gone & found.keys()
+
+
+def test_a_refused_update_leaves_the_group_as_it_was(aws, stack):
+    stack.create(Application=APPLICATION, Fleet=auto_scaling_group(), Group=group(**EVERYTHING))
+    before = read(aws, stack)
+    changed = group(AlarmConfiguration={"Enabled": True, "Alarms": [{"Name": str(n)} for n in range(11)]})
+    assert (
+        stack.update(Application=APPLICATION, Fleet=auto_scaling_group(), Group=changed) == "UPDATE_ROLLBACK_COMPLETE"
+    )
+    assert read(aws, stack) == before
 
 
 def test_a_tag_set_is_kept_as_groups_of_filters(aws, stack):

@@ -14,7 +14,12 @@ def test_every_property_can_be_read_back(aws, stack, name):
                     "Rules": [
                         {
                             "Name": "Alarm",
-                            "RuleTypeId": {"Category": "Rule", "Owner": "AWS", "Provider": "CloudWatchAlarm", "Version": "1"},
+                            "RuleTypeId": {
+                                "Category": "Rule",
+                                "Owner": "AWS",
+                                "Provider": "CloudWatchAlarm",
+                                "Version": "1",
+                            },
                             "Configuration": {"AlarmName": "a", "WaitTime": "1"},
                         }
                     ],
@@ -24,7 +29,9 @@ def test_every_property_can_be_read_back(aws, stack, name):
         "OnFailure": {"Result": "ROLLBACK"},
         "Actions": [
             action("Approve", "Approval", "Manual", RunOrder=1, Configuration={"CustomData": "Release?"}),
-            action("Deploy", "Deploy", "CodeDeploy", RunOrder=2, InputArtifacts=[{"Name": "Built"}], TimeoutInMinutes="30"),
+            action(
+                "Deploy", "Deploy", "CodeDeploy", RunOrder=2, InputArtifacts=[{"Name": "Built"}], TimeoutInMinutes="30"
+            ),
         ],
     }
     trigger = {
@@ -54,7 +61,10 @@ def test_every_property_can_be_read_back(aws, stack, name):
     assert [(item["name"], item["runOrder"]) for item in production["actions"]] == [("Approve", 1), ("Deploy", 2)]
     assert production["actions"][1]["timeoutInMinutes"] == 30
     assert production["onFailure"] == {"result": "ROLLBACK"}
-    assert production["beforeEntry"]["conditions"][0]["rules"][0]["configuration"] == {"AlarmName": "a", "WaitTime": "1"}
+    assert production["beforeEntry"]["conditions"][0]["rules"][0]["configuration"] == {
+        "AlarmName": "a",
+        "WaitTime": "1",
+    }
     states = aws("codepipeline").get_pipeline_state(name=name)["stageStates"]
     assert states[2]["inboundTransitionState"] == {"enabled": False, "disabledReason": "frozen"}
     tags = aws("codepipeline").list_tags_for_resource(resourceArn=answer["metadata"]["pipelineArn"])["tags"]
@@ -152,5 +162,5 @@ def test_what_is_not_modelled_says_so(aws):
 
 
 def test_the_api_checks_what_the_model_says(aws):
-    with pytest.raises(ClientError, match="ValidationException.*regular expression pattern"):
+    with pytest.raises(ClientError, match=r"ValidationException.*regular expression pattern"):
         aws("codepipeline").get_pipeline(name="with space")

@@ -25,7 +25,8 @@ EMPTY_BUCKET = """
             s3.put_object(Bucket=bucket, Key="event", Body=event["RequestType"].encode())
             if event["ResourceProperties"].get("Fail") == "true":
                 status, reason = "FAILED", "as the template wished"
-        body = {"Status": status, "Reason": reason, "PhysicalResourceId": bucket, "Data": {"Type": event["RequestType"]}}
+        body = {"Status": status, "Reason": reason, "PhysicalResourceId": bucket}
+        body["Data"] = {"Type": event["RequestType"]}
         body.update({key: event[key] for key in ("StackId", "RequestId", "LogicalResourceId")})
         request = urllib.request.Request(event["ResponseURL"], json.dumps(body).encode(), method="PUT")
         urllib.request.urlopen(request).read()
@@ -79,9 +80,13 @@ def test_a_failure_surfaces_with_its_reason_and_rolls_back(stack):
     ("code", "runtime", "reason"),
     [
         (SILENT, "python3.13", "returned without an answer to its ResponseURL"),
-        (RAISING, "python3.13", "failed before it answered: ValueError: not today"),
+        (RAISING, "python3.13", "not today"),
         (BROKEN, "python3.13", "failed before it answered"),
-        ("exports.handler = async () => {}", "nodejs22.x", "runs custom resources in Python only: the function of Custom::Thing"),
+        (
+            "exports.handler = async () => {}",
+            "nodejs22.x",
+            "runs custom resources in Python only: the function of Custom::Thing",
+        ),
     ],
 )
 def test_a_function_that_cannot_answer_fails_at_once(stack, code, runtime, reason):

@@ -6,9 +6,7 @@ from botocore.exceptions import ClientError
 from tests.local.templates import ref, resource, role
 
 VPC = resource("AWS::EC2::VPC", CidrBlock="10.0.0.0/16")
-SUBNETS = {
-    f"Subnet{n}": resource("AWS::EC2::Subnet", VpcId=ref("Vpc"), CidrBlock=f"10.0.{n}.0/24") for n in (1, 2)
-}
+SUBNETS = {f"Subnet{n}": resource("AWS::EC2::Subnet", VpcId=ref("Vpc"), CidrBlock=f"10.0.{n}.0/24") for n in (1, 2)}
 POLICY = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}
 
 
@@ -130,9 +128,7 @@ def test_a_subnet_in_use_is_not_deleted(aws, stack, name, kind):
 
 
 def test_an_internet_gateway_in_use_is_not_deleted(aws, stack):
-    attachment = resource(
-        "AWS::EC2::VPCGatewayAttachment", VpcId=ref("Vpc"), InternetGatewayId=ref("Gateway")
-    )
+    attachment = resource("AWS::EC2::VPCGatewayAttachment", VpcId=ref("Vpc"), InternetGatewayId=ref("Gateway"))
     stack.create(Vpc=VPC, Gateway=resource("AWS::EC2::InternetGateway"), Attachment=attachment)
     with pytest.raises(ClientError, match="DependencyViolation"):
         aws("ec2").delete_internet_gateway(InternetGatewayId=stack.id_of("Gateway"))
@@ -142,7 +138,7 @@ def test_an_internet_gateway_in_use_is_not_deleted(aws, stack):
 def test_a_vpc_with_dependents_is_not_deleted(aws, stack):
     table = resource("AWS::EC2::RouteTable", VpcId=ref("Vpc"))
     stack.create(Vpc=VPC, Table=table)
-    with pytest.raises(ClientError, match="DependencyViolation.*route table"):
+    with pytest.raises(ClientError, match=r"DependencyViolation.*route table"):
         aws("ec2").delete_vpc(VpcId=stack.id_of("Vpc"))
     assert stack.delete() == "DELETE_COMPLETE"
 

@@ -4,6 +4,9 @@ import importlib.metadata
 import inspect
 
 import pytest
+from ministack import app
+from ministack.services import lambda_svc
+from ministack.services.cloudformation import stacks
 
 from code_family_constructs.local import _ministack
 
@@ -33,6 +36,8 @@ def test_the_version_is_the_one_that_the_private_names_were_read_in():
         ),
         (_ministack.ec2_actions, "DescribeNatGateways"),
         (_ministack.ec2_actions, "DeleteVpc"),
+        (_ministack.autoscaling_actions, "DescribeAutoScalingGroups"),
+        (_ministack.resource_handlers, "AWS::AutoScaling::AutoScalingGroup"),
     ],
 )
 def test_a_table_is_a_dict_with_the_keys_that_we_wrap(table, key):
@@ -44,15 +49,18 @@ def test_a_table_is_a_dict_with_the_keys_that_we_wrap(table, key):
     ("function", "parameters"),
     [
         (_ministack.resource_handlers["AWS::S3::Bucket"]["create"], ["logical_id", "props", "stack_name"]),
-        (_ministack.resource_handlers["AWS::S3::Bucket"]["update"], ["physical_id", "old_props", "new_props", "stack_name"]),
+        (
+            _ministack.resource_handlers["AWS::S3::Bucket"]["update"],
+            ["physical_id", "old_props", "new_props", "stack_name"],
+        ),
         (_ministack.resource_handlers["AWS::S3::Bucket"]["delete"], ["physical_id", "props"]),
         (
             _ministack.resource_handlers["AWS::SNS::Topic"]["update"],
             ["physical_id", "old_props", "new_props", "stack_name", "logical_id"],
         ),
-        (_ministack._stacks._update_resource, ["resource_type", "physical_id", "old_props", "new_props", "stack_name"]),
-        (_ministack._stacks._add_event, ["stack_id", "stack_name", "logical_id", "resource_type", "status"]),
-        (_ministack._lambda._execute_function_with_config_scope, ["func", "event"]),
+        (stacks._update_resource, ["resource_type", "physical_id", "old_props", "new_props", "stack_name"]),
+        (stacks._add_event, ["stack_id", "stack_name", "logical_id", "resource_type", "status"]),
+        (lambda_svc._execute_function_with_config_scope, ["func", "event"]),
         (_ministack.deliver_response, ["token", "response"]),
     ],
 )
@@ -61,7 +69,7 @@ def test_a_function_takes_what_we_give_it(function, parameters):
 
 
 def test_an_api_handler_is_called_with_the_parts_of_a_request():
-    parameters = list(inspect.signature(_ministack._app.SERVICE_HANDLERS["ec2"]).parameters)
+    parameters = list(inspect.signature(app.SERVICE_HANDLERS["ec2"]).parameters)
     assert parameters[:5] == ["method", "path", "headers", "body", "query_params"]
 
 

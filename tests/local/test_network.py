@@ -9,7 +9,9 @@ GROUP = resource("AWS::EC2::SecurityGroup", GroupDescription="g", VpcId=ref("Vpc
 
 
 def nat_gateway(**properties):
-    return resource("AWS::EC2::NatGateway", SubnetId=ref("Subnet"), AllocationId=get("Ip", "AllocationId"), **properties)
+    return resource(
+        "AWS::EC2::NatGateway", SubnetId=ref("Subnet"), AllocationId=get("Ip", "AllocationId"), **properties
+    )
 
 
 def ip():
@@ -53,12 +55,20 @@ def test_a_public_nat_gateway_without_an_address_fails_with_the_reason(stack):
             {
                 "LogDestinationType": "s3",
                 "LogDestination": "arn:aws:s3:::logs/vpc",
-                "DestinationOptions": {"FileFormat": "parquet", "HiveCompatiblePartitions": True, "PerHourPartition": "true"},
+                "DestinationOptions": {
+                    "FileFormat": "parquet",
+                    "HiveCompatiblePartitions": True,
+                    "PerHourPartition": "true",
+                },
             },
             {
                 "LogDestinationType": "s3",
                 "LogDestination": "arn:aws:s3:::logs/vpc",
-                "DestinationOptions": {"FileFormat": "parquet", "HiveCompatiblePartitions": True, "PerHourPartition": True},
+                "DestinationOptions": {
+                    "FileFormat": "parquet",
+                    "HiveCompatiblePartitions": True,
+                    "PerHourPartition": True,
+                },
             },
         ),
         (

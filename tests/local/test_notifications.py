@@ -25,7 +25,12 @@ def rule(name, **properties):
 def test_every_property_can_be_read_back(aws, stack, name):
     assert stack.create(Rule=rule(name)) == "CREATE_COMPLETE"
     found = read(aws, stack)
-    assert (found["Name"], found["DetailType"], found["Resource"], found["Status"]) == (name, "FULL", PIPELINE, "ENABLED")
+    assert (found["Name"], found["DetailType"], found["Resource"], found["Status"]) == (
+        name,
+        "FULL",
+        PIPELINE,
+        "ENABLED",
+    )
     assert [item["EventTypeId"] for item in found["EventTypes"]] == ["codepipeline-pipeline-pipeline-execution-failed"]
     assert found["Targets"] == [{"TargetType": "SNS", "TargetAddress": TOPIC, "TargetStatus": "ACTIVE"}]
     assert found["Tags"]["team"] == "a"

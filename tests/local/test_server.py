@@ -16,10 +16,20 @@ from code_family_constructs.local import Endpoint, EndpointError
 def test_the_environment_leads_to_the_endpoint_and_nowhere_else(endpoint):
     assert endpoint.environment["AWS_ENDPOINT_URL"] == endpoint.url == f"http://127.0.0.1:{endpoint.port}"
     assert Path(endpoint.environment["CDK_HOME"]).parent == endpoint.directory
-    base = {"AWS_PROFILE": "production", "AWS_ENDPOINT_URL_S3": "https://s3", "AWS_SESSION_TOKEN": "secret", "HOME": "/h"}
+    base = {
+        "AWS_PROFILE": "production",
+        "AWS_ENDPOINT_URL_S3": "https://s3",
+        "AWS_SESSION_TOKEN": "secret",
+        "HOME": "/h",
+    }
     environment = endpoint.process_environment(base)
     assert environment["HOME"] == "/h"
     assert not {"AWS_PROFILE", "AWS_ENDPOINT_URL_S3", "AWS_SESSION_TOKEN"} & environment.keys()
+
+
+def test_a_profile_of_the_person_plays_no_part(endpoint, monkeypatch):
+    monkeypatch.setenv("AWS_PROFILE", "missing")
+    assert endpoint.client("codepipeline").list_pipelines()["pipelines"] is not None
 
 
 def test_the_account_is_ours(endpoint):

@@ -34,7 +34,10 @@ EVERYTHING = {
 
 
 def test_every_property_can_be_read_back(aws, stack):
-    assert stack.create(Logs=resource("AWS::S3::Bucket"), Bucket=resource("AWS::S3::Bucket", **EVERYTHING)) == "CREATE_COMPLETE"
+    assert (
+        stack.create(Logs=resource("AWS::S3::Bucket"), Bucket=resource("AWS::S3::Bucket", **EVERYTHING))
+        == "CREATE_COMPLETE"
+    )
     s3, bucket = aws("s3"), {"Bucket": stack.id_of("Bucket")}
     [rule] = s3.get_bucket_encryption(**bucket)["ServerSideEncryptionConfiguration"]["Rules"]
     assert rule["BucketKeyEnabled"] is True
