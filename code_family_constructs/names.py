@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from aws_cdk import Stack, Token
 from constructs import Construct
@@ -33,9 +34,9 @@ def physical_name(construct: Construct, given: str | None, rule: NameRule) -> st
     """
     name = given
     if name is None:
-        stack = Stack.of(construct)
-        inside = construct.node.path.removeprefix(stack.node.path).strip("/")
-        name = re.sub(f"(?!{rule.character}).", "-", f"{stack.stack_name}-{inside}")
+        stack_name, stack_path = _name_and_path(Stack.of(construct))
+        inside = construct.node.path.removeprefix(stack_path).strip("/")
+        name = re.sub(f"(?!{rule.character}).", "-", f"{stack_name}-{inside}")
     check_name(construct, name, rule)
     return name
 
@@ -58,3 +59,9 @@ def check_count(at: Construct, items: Sequence[object], *, what: str, most: int)
     """Raises ConfigurationError for more items than AWS takes."""
     if len(items) > most:
         raise ConfigurationError(f"{len(items)} {what}, AWS takes {most}", at=at, fix=f"give at most {most}")
+
+
+@cache
+def _name_and_path(stack: Stack) -> tuple[str, str]:
+    """Neither changes, and each costs a round trip to Node for each name in the stack."""
+    return stack.stack_name, stack.node.path

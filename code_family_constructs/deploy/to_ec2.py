@@ -161,6 +161,12 @@ def _check_targets(
     tags: codedeploy.InstanceTagSet | None,
     balancers: Sequence[codedeploy.LoadBalancer],
 ) -> None:
+    if tags is not None and not tags.instance_tag_groups:
+        raise ConfigurationError(
+            "ec2_instance_tags without tags, which match no instance",
+            at=at,
+            fix='name at least one: codedeploy.InstanceTagSet({"role": ["web"]})',
+        )
     if fleet is None and not groups and tags is None:
         raise ConfigurationError(
             "a deployment without instances", at=at, fix="give fleet=, auto_scaling_groups= or ec2_instance_tags="

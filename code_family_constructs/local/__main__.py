@@ -56,7 +56,7 @@ def _serve(endpoint: Endpoint) -> int:
         for name, value in endpoint.environment.items():
             print(f"export {name}={shlex.quote(value)}")
         print("unset AWS_PROFILE AWS_SESSION_TOKEN")
-        print(f"# Then: npx cdk bootstrap aws://{endpoint.account}/{endpoint.region} && npx cdk deploy")
+        print(f"# Then: cdk bootstrap aws://{endpoint.account}/{endpoint.region} && cdk deploy")
         print("# Ctrl-C ends it, and with it all that was deployed.", flush=True)
         endpoint.wait()
     return 0

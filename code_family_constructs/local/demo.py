@@ -117,12 +117,12 @@ class _Demonstration:
 
     def _explain_real_account(self) -> None:
         app = f' --app "{self._app}"' if self._app else ""
-        change = f"\n    npx cdk deploy{app} {self._stack} -c {self._change}" if self._change else ""
+        change = f"\n    cdk deploy{app} {self._stack} -c {self._change}" if self._change else ""
         self._step("The same in an account of yours: without the AWS_… variables of this endpoint")
         print(
-            f"    npx cdk bootstrap{app}\n    npx cdk deploy{app} {self._stack}\n"
+            f"    cdk bootstrap{app}\n    cdk deploy{app} {self._stack}\n"
             f"    finish the handshake of the connection in the console{change}\n"
-            f"    npx cdk destroy{app} {self._stack}"
+            f"    cdk destroy{app} {self._stack}"
         )
 
     def _destroy(self, commands: "_Commands", before: Mapping[str, set[str]]) -> None:
