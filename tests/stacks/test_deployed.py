@@ -88,6 +88,8 @@ def test_each_property_of_the_code_family_can_be_read_back(deployed):
     for name, resource in deployed.template["Resources"].items():
         if resource["Type"] in READ:
             wanted = resolve(resource["Properties"], ids, deployed.endpoint)
+            # CloudFormation's own switch: it starts an execution after an update and is no part of a pipeline.
+            wanted.pop("RestartExecutionOnUpdate", None)
             found = READ[resource["Type"]](deployed.endpoint.client, ids[name], wanted)
             assert list(differences(wanted, found, name)) == []
             read.add(resource["Type"])

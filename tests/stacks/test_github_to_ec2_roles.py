@@ -333,7 +333,7 @@ DELIVER_LOGS = rows(
     (ACCESS_LOGS, "s3:PutObject", "{artifact_logs}/artifacts/2026-01-01", REFUSED, of(ACCOUNT) | HTTP, "plain http"),
     (ACCESS_LOGS, "s3:PutObject", "{artifact_logs}/artifacts/2026-01-01", REFUSED, of(ACCOUNT) | TLS_1_1, "TLS 1.1"),
     (ACCESS_LOGS, f"s3:GetObject {DESTROY}", "{artifact_logs}/artifacts/2026-01-01", DENIED, of(ACCOUNT)),
-    ("config.amazonaws.com", "s3:PutObject", "{artifact_logs}/artifacts/2026-01-01", DENIED, of(ACCOUNT)),
+    ("config.amazonaws.com", "s3:PutObject", "{artifact_logs}/artifacts/2026-01-01", DENIED, of(ACCOUNT), "access log"),
 )
 
 
