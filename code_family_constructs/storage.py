@@ -5,6 +5,7 @@ from importlib import resources
 from typing import Any
 
 from aws_cdk import CustomResource, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
@@ -58,16 +59,16 @@ class LogBucket(Construct):
             destination_bucket_name=self.bucket.bucket_name, log_file_prefix=prefix
         )
         # Without a source ARN: the source bucket refers to this one, and this policy would refer back.
-        self._accept("logging.s3.amazonaws.com", f"{prefix}*")
+        ours = {"StringEquals": {"aws:SourceAccount": pseudo().account}}
+        self._accept("logging.s3.amazonaws.com", f"{prefix}*", ours)
 
     def accept_load_balancer_logs(self, prefix: str) -> None:
         """Lets Elastic Load Balancing deliver access logs of this account's load balancers below `prefix`."""
         # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/enable-access-logging.html
-        # The page grants to the path alone; conditions on the source are not documented for this principal.
         self._accept(
             "logdelivery.elasticloadbalancing.amazonaws.com",
             f"{prefix}/AWSLogs/{pseudo().account}/*",
-            from_this_account=False,
+            {"ArnLike": {"aws:SourceArn": arn("elasticloadbalancing", "loadbalancer/*")}},
         )
 
     def accept_flow_logs(self, prefix: str) -> None:
@@ -82,16 +83,7 @@ class LogBucket(Construct):
         )
         self._policy_statement("delivery.logs.amazonaws.com", "s3:GetBucketAcl", self.bucket.bucket_arn, source)
 
-    def _accept(
-        self,
-        principal: str,
-        objects: str,
-        conditions: dict[str, dict[str, str]] | None = None,
-        *,
-        from_this_account: bool = True,
-    ) -> None:
-        if conditions is None and from_this_account:
-            conditions = {"StringEquals": {"aws:SourceAccount": pseudo().account}}
+    def _accept(self, principal: str, objects: str, conditions: dict[str, dict[str, str]]) -> None:
         self._policy_statement(principal, "s3:PutObject", self.bucket.arn_for_objects(objects), conditions)
 
     def _policy_statement(self, principal: str, action: str, resource: str, conditions: Any) -> None:
@@ -129,8 +121,6 @@ def check_removal_policy(at: Construct, removal_policy: RemovalPolicy) -> None:
 
 def service_statement(principal: str, actions: Sequence[str], resources: Sequence[str], conditions: Any) -> Any:
     """A resource policy's statement that admits one AWS service."""
-    from aws_cdk import aws_iam as iam
-
     return iam.PolicyStatement(
         principals=[iam.ServicePrincipal(principal)],
         actions=list(actions),
@@ -212,22 +202,15 @@ class _BucketEmptier(Construct):
         )
 
     def empty(self, bucket: s3.Bucket) -> CustomResource:
-        self._role.allow(
-            Statement(
-                actions=[
-                    "s3:GetBucketPolicy",
-                    "s3:PutBucketPolicy",
-                    "s3:ListBucketVersions",
-                    "s3:ListBucketMultipartUploads",
-                ],
-                resources=[bucket.bucket_arn],
-            ),
-            Statement(
-                actions=["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:AbortMultipartUpload"],
-                resources=[bucket.arn_for_objects("*")],
-                wildcard_reason="emptying a bucket means every object in it; the bucket is named",
-            ),
-        )
+        # In the bucket's policy and not in the role's: when a stack turns from DESTROY to RETAIN, the permission is gone
+        # before CloudFormation cleans up the resource that would empty the bucket.
+        for actions, resource in (
+            (_EMPTY_BUCKET, bucket.bucket_arn),
+            (_EMPTY_OBJECTS, bucket.arn_for_objects("*")),
+        ):
+            bucket.add_to_resource_policy(
+                iam.PolicyStatement(principals=[self._role.role], actions=list(actions), resources=[resource])
+            )
         emptied = CustomResource(
             bucket,
             "Empty",
@@ -239,6 +222,15 @@ class _BucketEmptier(Construct):
             # The handler reads the policy and closes it to late deliveries, so the policy has to outlive it.
             emptied.node.add_dependency(bucket.policy)
         return emptied
+
+
+_EMPTY_BUCKET = (
+    "s3:GetBucketPolicy",
+    "s3:ListBucketMultipartUploads",
+    "s3:ListBucketVersions",
+    "s3:PutBucketPolicy",
+)
+_EMPTY_OBJECTS = ("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:DeleteObjectVersion")
 
 
 def _private(removal_policy: RemovalPolicy) -> Any:

@@ -16,8 +16,6 @@ from code_family_constructs.health import HealthGate
 from code_family_constructs.permissions import ServiceRole, Statement, acknowledge, pseudo
 from code_family_constructs.storage import LogBucket
 
-_SSM_REASON = "Session Manager's channel actions have no resource-level permissions"
-
 
 class Ec2Fleet(Construct):
     """Amazon Linux 2023 instances in private subnets behind an Application Load Balancer, ready for CodeDeploy.
@@ -197,24 +195,28 @@ def _vpc(fleet: Construct, logs: LogBucket, nat_gateways: int) -> ec2.Vpc:
 
 def _instance_statements() -> list[Statement]:
     aws = pseudo()
-    agent = f"arn:{aws.partition}:s3:::aws-codedeploy-{aws.region}"
     return [
         # https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-create-iam-instance-profile.html
         Statement(
+            actions=["ssm:UpdateInstanceInformation"],
+            resources=["*"],
+            wildcard_reason="an instance's id is not known before its role; AWS's own example has the same",
+        ),
+        Statement(
             actions=[
-                "ssm:UpdateInstanceInformation",
                 "ssmmessages:CreateControlChannel",
                 "ssmmessages:CreateDataChannel",
                 "ssmmessages:OpenControlChannel",
                 "ssmmessages:OpenDataChannel",
             ],
             resources=["*"],
-            wildcard_reason=_SSM_REASON,
+            wildcard_reason="Session Manager's channel actions have no resource-level permissions",
         ),
+        # https://docs.aws.amazon.com/codedeploy/latest/userguide/getting-started-create-iam-instance-profile.html
         Statement(
             actions=["s3:GetObject"],
-            resources=[f"{agent}/latest/*", f"{agent}/latestv2/*"],
-            wildcard_reason="AWS's bucket with the CodeDeploy agent; file names carry the agent's version",
+            resources=[f"arn:{aws.partition}:s3:::aws-codedeploy-{aws.region}/*"],
+            wildcard_reason="AWS's own bucket with the CodeDeploy agent; file names carry the agent's version",
         ),
     ]
 

@@ -56,7 +56,7 @@ def test_every_acknowledged_finding_is_known_and_has_a_reason(reference, snapsho
         for violation in pack["suppressedViolations"]
         for resource in violation["violatingConstructs"]
     )
-    assert len(lines) == 32
+    assert len(lines) == 28
     assert all(len(line.splitlines()[1].split()) > 5 for line in lines)
     assert "\n".join(lines) + "\n" == snapshot(name="acknowledged")
 
