@@ -1,6 +1,9 @@
 """Floor 0: the one exception, raised at synth time for what AWS would refuse or what would break later."""
 
-from constructs import IConstruct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # catching an error should not start Node
+    from constructs import IConstruct
 
 
 class ConfigurationError(ValueError):
@@ -12,7 +15,7 @@ class ConfigurationError(ValueError):
         fix: What to type instead.
     """
 
-    def __init__(self, problem: str, *, at: IConstruct | str, fix: str) -> None:
+    def __init__(self, problem: str, *, at: "IConstruct | str", fix: str) -> None:
         self.problem = problem
         self.path = at if isinstance(at, str) else at.node.path
         self.fix = fix

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from aws_cdk import Annotations, Duration, Token
+from aws_cdk import Annotations, Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_sns as sns
@@ -13,6 +13,7 @@ from constructs import Construct
 
 from code_family_constructs.errors import ConfigurationError
 from code_family_constructs.permissions import acknowledge
+from code_family_constructs.tokens import unresolved
 
 # The API and CloudFormation references of CodeDeploy say 10, Service Quotas says 50.
 MOST_ALARMS = 50
@@ -103,10 +104,13 @@ class HealthGate(Construct):
             statistic=metric.statistic,
             dimensions=metric.dimensions or {},
         )
-        if evaluation_periods < 1:
-            raise ConfigurationError(
-                f"{evaluation_periods} evaluation periods for {id!r}", at=self, fix="use 1 or more"
-            )
+        if not unresolved(evaluation_periods):
+            _check_evaluation(self, id, evaluation_periods, int(metric.period.to_seconds()))
+        return self._watch(id, metric, threshold, evaluation_periods, description)
+
+    def _watch(
+        self, id: str, metric: cloudwatch.Metric, threshold: float, evaluation_periods: int, description: str | None
+    ) -> cloudwatch.Alarm:
         alarm = cloudwatch.Alarm(
             self,
             id,
@@ -134,53 +138,37 @@ class HealthGate(Construct):
         """
         dimensions = {"TargetGroup": target_group, "LoadBalancer": load_balancer}
 
-        def metric(name: str, statistic: str) -> cloudwatch.Metric:
-            return cloudwatch.Metric(
-                namespace="AWS/ApplicationELB",
+        def watch(id: str, name: str, statistic: str, threshold: float, periods: int, description: str) -> None:
+            namespace = "AWS/ApplicationELB"
+            check_published(self, namespace=namespace, name=name, statistic=statistic, dimensions=dimensions)
+            metric = cloudwatch.Metric(
+                namespace=namespace,
                 metric_name=name,
                 dimensions_map=dimensions,
                 statistic=statistic,
                 period=_PERIOD,
             )
+            self._watch(id, metric, threshold, periods, description)
 
-        self.watch(
-            "Target5xx",
-            metric=metric("HTTPCode_Target_5XX_Count", "Sum"),
-            threshold=10,
-            evaluation_periods=2,
-            description="The application answers with server errors",
-        )
-        self.watch(
-            "UnhealthyHosts",
-            metric=metric("UnHealthyHostCount", "Maximum"),
-            threshold=1,
-            # A restarting web server misses a health check or two; three minutes are no restart.
-            evaluation_periods=3,
-            description="A target fails its load balancer's health checks",
-        )
-        self.watch(
-            "Latency",
-            # Of few requests the slowest is noise: a high percentile over five minutes, not the maximum over one.
-            metric=metric("TargetResponseTime", "p95"),
-            threshold=2,
-            evaluation_periods=5,
-            description="One request in twenty takes the application two seconds or longer",
-        )
+        watch("Target5xx", "HTTPCode_Target_5XX_Count", "Sum", 10, 2, "The application answers with server errors")
+        # A restarting web server misses a health check or two; three minutes are no restart.
+        unhealthy = "A target fails its load balancer's health checks"
+        watch("UnhealthyHosts", "UnHealthyHostCount", "Maximum", 1, 3, unhealthy)
+        # Of few requests the slowest is noise: a high percentile over five minutes, not the maximum over one.
+        slow = "One request in twenty takes the application two seconds or longer"
+        watch("Latency", "TargetResponseTime", "p95", 2, 5, slow)
 
-    def serve(self, at: Construct, use: Callable[[cloudwatch.IAlarm], None]) -> None:
-        """Calls `use` with each alarm, also with those that are added later.
-
-        Raises:
-            ConfigurationError: There is no alarm, so a rollback on alarm would be a promise nobody keeps.
-        """
+    def check_alarms(self, at: Construct) -> None:
+        """Raises ConfigurationError when there is no alarm: a rollback on alarm would be a promise nobody keeps."""
         if not self._alarms:
             raise ConfigurationError(
                 f"rollback on alarm, but health gate {self.node.path!r} has no alarms",
                 at=at,
                 fix="add one with watch() or add_alarm() first, or leave health= out",
             )
-        for alarm in self._alarms:
-            use(alarm)
+
+    def on_added(self, use: Callable[[cloudwatch.IAlarm], None]) -> None:
+        """Calls `use` with each alarm that is added from now on."""
         self._users.append(use)
 
 
@@ -196,7 +184,7 @@ def check_published(
     at: Construct | str, *, namespace: str, name: str, statistic: str, dimensions: Mapping[str, object]
 ) -> None:
     """Raises ConfigurationError for a metric that AWS does not publish; an alarm on it stays silent for ever."""
-    if Token.is_unresolved(namespace) or Token.is_unresolved(name) or namespace not in _PUBLISHED:
+    if unresolved(namespace) or unresolved(name) or namespace not in _PUBLISHED:
         return
     metrics = _PUBLISHED[namespace]
     if not metrics:
@@ -208,14 +196,16 @@ def check_published(
     if name not in metrics:
         near = get_close_matches(name, metrics, n=1, cutoff=0.5) or sorted(metrics)
         raise ConfigurationError(
-            f"{namespace} publishes no metric {name!r}", at=at, fix=f"use one that it publishes: {', '.join(near)}"
+            f"{namespace} publishes no metric {name!r}",
+            at=at,
+            fix=f"use one that it publishes: {', '.join(near)}; add_alarm() takes any alarm that you make yourself",
         )
     metric = metrics[name]
-    if not Token.is_unresolved(statistic) and not re.fullmatch(metric.statistics, statistic):
+    if not unresolved(statistic) and not re.fullmatch(metric.statistics, statistic):
         raise ConfigurationError(
             f"statistic {statistic!r} of {namespace} {name}, where it means nothing",
             at=at,
-            fix=f"use {metric.statistics.replace('|', ', ').replace(_PERCENTILE, 'a percentile such as p95')}",
+            fix=f"use {metric.statistics.replace(_PERCENTILE, 'a percentile such as p95').replace('|', ', ')}",
         )
     if frozenset(dimensions) not in metric.dimensions:
         options = " or ".join(" + ".join(sorted(names)) or "no dimensions" for names in metric.dimensions)
@@ -226,8 +216,18 @@ def check_published(
         )
 
 
-_PERCENTILE = r"(?:p|tm|tc|ts|wm)\d{1,2}(?:\.\d+)?"
+def _check_evaluation(at: Construct, id: str, evaluation_periods: int, period: int) -> None:
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+    most = (7 if period >= 3600 else 1) * 86400 // period
+    if not 1 <= evaluation_periods <= most:
+        raise ConfigurationError(
+            f"{evaluation_periods} evaluation periods of {period} seconds for {id!r}", at=at, fix=f"use 1 to {most}"
+        )
+
+
+_PERCENTILE = r"(?:p|tm|tc|ts|wm)(?:\d{1,2}(?:\.\d+)?|100)"
 _ANY = "Average|Minimum|Maximum|Sum|SampleCount"
+_LEVEL = "Average|Minimum|Maximum"
 
 
 def _sets(*names: str) -> tuple[frozenset[str], ...]:
@@ -240,48 +240,74 @@ def _all(names: str, statistics: str, dimensions: tuple[frozenset[str], ...]) ->
 
 _BALANCER = _sets("LoadBalancer", "AvailabilityZone+LoadBalancer")
 _TARGETS = _sets("LoadBalancer+TargetGroup", "AvailabilityZone+LoadBalancer+TargetGroup")
+_PROJECT = _sets("ProjectName", "")
 
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/network/load-balancer-cloudwatch-metrics.html
 # https://docs.aws.amazon.com/codebuild/latest/userguide/cloudwatch_metrics-codebuild.html
+# https://docs.aws.amazon.com/codebuild/latest/userguide/cloudwatch-utilization-metrics.html
 # https://docs.aws.amazon.com/codepipeline/latest/userguide/metrics-dimensions.html
 # Counts of events are 1 for each event in every statistic but Sum: an average of 5XX answers never reaches a threshold.
 _PUBLISHED: Mapping[str, Mapping[str, _Metric]] = {
     "AWS/ApplicationELB": {
         **_all(
             "HTTPCode_Target_2XX_Count HTTPCode_Target_3XX_Count HTTPCode_Target_4XX_Count HTTPCode_Target_5XX_Count "
-            "TargetConnectionErrorCount TargetTLSNegotiationErrorCount RequestCount",
+            "TargetConnectionErrorCount TargetTLSNegotiationErrorCount RequestCount GrpcRequestCount "
+            "UnhealthyRoutingRequestCount NonStickyRequestCount LambdaInternalError LambdaUserError "
+            "LambdaTargetProcessedBytes ZonalShiftedHostCount",
+            "Sum",
+            _BALANCER + _TARGETS + _sets("TargetGroup"),
+        ),
+        **_all(
+            "HTTPCode_ELB_3XX_Count HTTPCode_ELB_4XX_Count HTTPCode_ELB_5XX_Count HTTPCode_ELB_500_Count "
+            "HTTPCode_ELB_502_Count HTTPCode_ELB_503_Count HTTPCode_ELB_504_Count HTTP_Fixed_Response_Count "
+            "HTTP_Redirect_Count HTTP_Redirect_Url_Limit_Exceeded_Count RejectedConnectionCount NewConnectionCount "
+            "ActiveConnectionCount ClientTLSNegotiationErrorCount DesyncMitigationMode_NonCompliant_Request_Count "
+            "DroppedInvalidHeaderRequestCount ForwardedInvalidHeaderRequestCount LowReputationPacketsDropped "
+            "LowReputationRequestsDenied IPv6ProcessedBytes IPv6RequestCount ProcessedBytes RuleEvaluations "
+            "ELBAuthError ELBAuthFailure ELBAuthRefreshTokenSuccess ELBAuthSuccess ELBAuthUserClaimsSizeExceeded",
+            "Sum",
+            _BALANCER,
+        ),
+        **_all("ConsumedLCUs PeakLCUs ELBAuthLatency", _ANY, _BALANCER),
+        **_all("TargetResponseTime", f"{_LEVEL}|{_PERCENTILE}", _BALANCER + _TARGETS),
+        **_all("HealthyHostCount UnHealthyHostCount AnomalousHostCount MitigatedHostCount", _LEVEL, _TARGETS),
+        **_all("HealthyStateDNS HealthyStateRouting UnhealthyStateDNS UnhealthyStateRouting", "Minimum|Sum", _TARGETS),
+        **_all("RequestCountPerTarget", "Sum", _sets("TargetGroup", "LoadBalancer+TargetGroup")),
+    },
+    "AWS/NetworkELB": {
+        **_all("HealthyHostCount UnHealthyHostCount", _LEVEL, _TARGETS),
+        **_all(
+            "TCP_Target_Reset_Count TCP_Client_Reset_Count TCP_ELB_Reset_Count PortAllocationErrorCount "
+            "ClientTLSNegotiationErrorCount TargetTLSNegotiationErrorCount ProcessedPackets RejectedFlowCount "
+            "RejectedFlowCount_TCP UnhealthyRoutingFlowCount ProcessedBytes ProcessedBytes_TCP ProcessedBytes_TLS "
+            "ProcessedBytes_UDP NewFlowCount NewFlowCount_TCP NewFlowCount_TLS NewFlowCount_UDP "
+            "SecurityGroupBlockedFlowCount_Inbound_ICMP SecurityGroupBlockedFlowCount_Inbound_TCP "
+            "SecurityGroupBlockedFlowCount_Inbound_UDP SecurityGroupBlockedFlowCount_Outbound_ICMP "
+            "SecurityGroupBlockedFlowCount_Outbound_TCP SecurityGroupBlockedFlowCount_Outbound_UDP",
             "Sum",
             _BALANCER + _TARGETS,
         ),
         **_all(
-            "HTTPCode_ELB_4XX_Count HTTPCode_ELB_5XX_Count HTTPCode_ELB_500_Count HTTPCode_ELB_502_Count "
-            "HTTPCode_ELB_503_Count HTTPCode_ELB_504_Count RejectedConnectionCount NewConnectionCount "
-            "ActiveConnectionCount ClientTLSNegotiationErrorCount ProcessedBytes",
-            "Sum",
+            "ActiveFlowCount ActiveFlowCount_TCP ActiveFlowCount_TLS ActiveFlowCount_UDP ConsumedLCUs "
+            "ConsumedLCUs_TCP ConsumedLCUs_TLS ConsumedLCUs_UDP PeakBytesPerSecond PeakPacketsPerSecond "
+            "ZonalHealthStatus",
+            _ANY,
             _BALANCER,
         ),
-        **_all("TargetResponseTime", f"Average|Minimum|Maximum|{_PERCENTILE}", _BALANCER + _TARGETS),
-        **_all("HealthyHostCount UnHealthyHostCount", "Average|Minimum|Maximum", _TARGETS),
-        **_all("RequestCountPerTarget", "Sum", _sets("TargetGroup", "LoadBalancer+TargetGroup")),
-    },
-    "AWS/NetworkELB": {
-        **_all("HealthyHostCount UnHealthyHostCount", "Average|Minimum|Maximum", _TARGETS),
-        **_all(
-            "TCP_Target_Reset_Count TCP_Client_Reset_Count TCP_ELB_Reset_Count PortAllocationErrorCount "
-            "ProcessedBytes ProcessedPackets RejectedFlowCount UnhealthyRoutingFlowCount",
-            "Sum",
-            _BALANCER,
-        ),
-        **_all("ActiveFlowCount NewFlowCount ConsumedLCUs PeakPacketsPerSecond", _ANY, _BALANCER),
     },
     "AWS/CodeBuild": {
-        **_all("Builds SucceededBuilds FailedBuilds", "Sum", _sets("ProjectName", "")),
+        **_all("Builds SucceededBuilds FailedBuilds", "Sum", _PROJECT),
         **_all(
             "Duration QueuedDuration SubmittedDuration ProvisioningDuration DownloadSourceDuration InstallDuration "
             "PreBuildDuration BuildDuration PostBuildDuration UploadArtifactsDuration FinalizingDuration",
             f"{_ANY}|{_PERCENTILE}",
-            _sets("ProjectName", ""),
+            _PROJECT,
+        ),
+        **_all(
+            "CPUUtilized CPUUtilizedPercent MemoryUtilized MemoryUtilizedPercent StorageReadBytes StorageWriteBytes",
+            f"{_ANY}|{_PERCENTILE}",
+            _sets("ProjectName", "ProjectName+BuildId+BuildNumber"),
         ),
     },
     "AWS/CodePipeline": {

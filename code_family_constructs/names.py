@@ -3,12 +3,13 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from weakref import WeakKeyDictionary
 
-from aws_cdk import Stack, Token
+from aws_cdk import Stack
 from constructs import Construct
 
 from code_family_constructs.errors import ConfigurationError
+from code_family_constructs.tokens import unresolved
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,43 +17,61 @@ class NameRule:
     """What AWS takes as the name of something.
 
     Args:
-        what: The noun for errors, such as `pipeline`.
+        what: The noun for errors, such as `pipeline`; the argument for it is called `<what>_name`.
         character: Regular expression of one allowed character.
         longest: The most characters.
+        shortest: The fewest characters.
+        first: Regular expression of the first character, where it has a rule of its own.
     """
 
     what: str
     character: str
     longest: int
+    shortest: int = 1
+    first: str = ""
 
 
-def physical_name(construct: Construct, given: str | None, rule: NameRule) -> str:
+def physical_name(construct: Construct, scope: Construct, id: str, given: str | None, rule: NameRule) -> str:
     """The given name, or one made of the stack's name and the construct's place in it; checked either way.
 
     Things of the Code family are typed into a shell (`aws codepipeline get-pipeline-state --name …`) and their ARNs
     stand in policies, so they get names that can be read and are known at synth time.
+
+    Args:
+        construct: The construct that the name is for.
+        scope: Its parent.
+        id: Its id.
+        given: What the user wants it to be called.
+        rule: What AWS takes.
     """
-    name = given
-    if name is None:
-        stack_name, stack_path = _name_and_path(Stack.of(construct))
-        inside = construct.node.path.removeprefix(stack_path).strip("/")
-        name = re.sub(f"(?!{rule.character}).", "-", f"{stack_name}-{inside}")
-    check_name(construct, name, rule)
+    if given is not None:
+        check_name(construct, given, rule)
+        return given
+    stack_name, inside = _place(scope)
+    # The name of a nested stack is a token, of which no character may change.
+    of_stack = stack_name if unresolved(stack_name) else _allowed(stack_name, rule)
+    name = "-".join([of_stack, *(_allowed(part, rule) for part in (*inside, id))])
+    check_name(construct, name, rule, fix=f"give it a shorter {rule.what}_name=")
     return name
 
 
-def check_name(at: Construct, name: str, rule: NameRule) -> None:
+def check_name(at: Construct, name: str, rule: NameRule, *, fix: str | None = None) -> None:
     """Raises ConfigurationError for a name that AWS would refuse."""
-    if Token.is_unresolved(name) or re.fullmatch(f"(?:{rule.character}){{1,{rule.longest}}}", name):
+    pattern = f"(?={rule.first or rule.character})(?:{rule.character}){{{rule.shortest},{rule.longest}}}"
+    if unresolved(name) or re.fullmatch(pattern, name):
         return
     wrong = sorted(set(re.sub(rule.character, "", name)))
     if not name:
         problem = f"the {rule.what} name is empty"
     elif wrong:
         problem = f"{rule.what} name {name!r} has {' '.join(map(repr, wrong))} in it"
+    elif not rule.shortest <= len(name) <= rule.longest:
+        problem = f"{rule.what} name {name!r} has {len(name)} characters, AWS takes {rule.shortest} to {rule.longest}"
     else:
-        problem = f"{rule.what} name {name!r} has {len(name)} characters, AWS takes {rule.longest}"
-    raise ConfigurationError(problem, at=at, fix=f"use 1 to {rule.longest} characters out of {rule.character}")
+        problem = f"{rule.what} name {name!r} starts with {name[0]!r}"
+    first = f", the first one {rule.first}" if rule.first else ""
+    allowed = f"use {rule.shortest} to {rule.longest} characters out of {rule.character}{first}"
+    raise ConfigurationError(problem, at=at, fix=fix or allowed)
 
 
 def check_count(at: Construct, items: Sequence[object], *, what: str, most: int) -> None:
@@ -61,7 +80,18 @@ def check_count(at: Construct, items: Sequence[object], *, what: str, most: int)
         raise ConfigurationError(f"{len(items)} {what}, AWS takes {most}", at=at, fix=f"give at most {most}")
 
 
-@cache
-def _name_and_path(stack: Stack) -> tuple[str, str]:
-    """Neither changes, and each costs a round trip to Node for each name in the stack."""
-    return stack.stack_name, stack.node.path
+def _allowed(text: str, rule: NameRule) -> str:
+    return re.sub(f"(?!{rule.character}).", "-", text, flags=re.DOTALL)
+
+
+# None of this changes, and reading it costs round trips to Node for each name below a scope.
+_PLACES: WeakKeyDictionary[Construct, tuple[str, Sequence[str]]] = WeakKeyDictionary()
+
+
+def _place(scope: Construct) -> tuple[str, Sequence[str]]:
+    """Name of the stack, and the ids from there down to the scope."""
+    if scope not in _PLACES:
+        stack = Stack.of(scope)
+        inside = () if stack is scope else scope.node.path.removeprefix(f"{stack.node.path}/").split("/")
+        _PLACES[scope] = (stack.stack_name, inside)
+    return _PLACES[scope]

@@ -1,10 +1,12 @@
 """Floor 0: what a role may do, written down statement by statement, in one managed policy a role."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from aws_cdk import Acknowledgment, Aws, Stack, Validations
 from aws_cdk import aws_iam as iam
@@ -30,6 +32,15 @@ class Statement:
     conditions: Mapping[str, Mapping[str, Any]] | None = None
     wildcard_reason: str | None = None
 
+    def __post_init__(self) -> None:
+        for what, given in (("actions", self.actions), ("resources", self.resources)):
+            if isinstance(given, str):
+                raise ConfigurationError(
+                    f"{what}={given!r} is no list", at="Statement", fix=f"write {what}=[{given!r}]"
+                )
+            if not given:
+                raise ConfigurationError(f"a statement without {what}", at="Statement", fix=f"name {what} in full")
+
     def to_json(self) -> dict[str, Any]:
         document: dict[str, Any] = {
             "Effect": "Allow",
@@ -44,8 +55,9 @@ class Statement:
 class ServiceRole:
     """A role that an AWS service assumes, with exactly the statements given here.
 
-    Creates an IAM role and one customer managed policy. aws-cdk-lib gets `frozen`, so that no grant of an L2 widens the
-    role behind the reviewer's back; to widen it on purpose, use `role`, in a visible line.
+    Creates an IAM role and a customer managed policy, a second one when the first is full. aws-cdk-lib gets `frozen`,
+    so that no grant of an L2 widens the role behind the reviewer's back; to widen it on purpose, use `role`, in a
+    visible line.
 
     The role refers to the policy and not the other way round: whatever uses the role waits for its permissions.
 
@@ -66,52 +78,80 @@ class ServiceRole:
         source_arn: str | None = None,
         id: str = "Role",
     ) -> None:
+        self._scope = scope
+        self._id = id
         self._statements: list[Statement] = []
-        self._acknowledged: set[str] = set()
-        self._path = scope
-        self.policy = iam.CfnManagedPolicy(scope, f"{id}Policy", policy_document=_document(statements))
+        self._reasons: dict[str, str] = {}
+        self._policies: list[iam.CfnManagedPolicy] = []
+        self._check(statements)
+        documents = self._documents(statements)
+        policies = [self._policy(document) for document in documents]
         self.role = iam.Role(
             scope,
             id,
             assumed_by=iam.ServicePrincipal(service, conditions=_confused_deputy(source_arn) if source_arn else None),
-            managed_policies=[
-                iam.ManagedPolicy.from_managed_policy_arn(scope, f"{id}Permissions", self.policy.ref),
-            ],
+            managed_policies=policies,
         )
         self.frozen: iam.IRole = self.role.without_policy_updates()
-        self._add(statements)
+        self._acknowledge(statements)
 
     def allow(self, *statements: Statement) -> None:
         """Adds statements to the role's policy."""
-        self._add(statements)
-        self.policy.policy_document = _document(self._statements)
+        self._check(statements)
+        documents = self._documents(statements)
+        for policy, document in zip(self._policies, documents, strict=False):
+            policy.policy_document = document
+        for document in documents[len(self._policies) :]:
+            self.role.add_managed_policy(self._policy(document))
+            acknowledge(self._policies[-1], self._reasons)
+        self._acknowledge(statements)
 
-    def _add(self, statements: Sequence[Statement]) -> None:
-        wildcards: dict[str, str] = {}
+    def _documents(self, statements: Sequence[Statement]) -> list[dict[str, Any]]:
+        self._statements += statements
+        documents = _documents(self._statements)
+        if len(documents) > _MOST_POLICIES:
+            raise ConfigurationError(
+                f"a role with permissions for {len(documents)} managed policies, IAM attaches {_MOST_POLICIES}",
+                at=self._scope,
+                fix="split what the role is for, such as a pipeline with fewer stages",
+            )
+        return documents
+
+    def _policy(self, document: dict[str, Any]) -> iam.IManagedPolicy:
+        number = str(len(self._policies) + 1) if self._policies else ""
+        policy = iam.CfnManagedPolicy(self._scope, f"{self._id}Policy{number}", policy_document=document)
+        self._policies.append(policy)
+        return iam.ManagedPolicy.from_managed_policy_arn(self._scope, f"{self._id}Permissions{number}", policy.ref)
+
+    def _check(self, statements: Sequence[Statement]) -> None:
         for statement in statements:
             if any("*" in action for action in statement.actions):
                 raise ConfigurationError(
                     f"a statement allows {', '.join(a for a in statement.actions if '*' in a)}",
-                    at=self._path,
+                    at=self._scope,
                     fix="name each action in full",
                 )
             for resource in statement.resources:
-                if "*" not in resource:
-                    continue
-                if statement.wildcard_reason is None:
+                if "*" in resource and statement.wildcard_reason is None:
                     raise ConfigurationError(
                         f"a statement allows {statement.actions[0]} on {resource!r} without saying why",
-                        at=self._path,
+                        at=self._scope,
                         fix="name the resource in full, or give wildcard_reason=",
                     )
-                wildcards.setdefault(resource, statement.wildcard_reason)
-            self._statements.append(statement)
-        findings = {f"Resource::{flat(self.policy, resource)}": reason for resource, reason in wildcards.items()}
-        acknowledge(
-            self.policy,
-            {f"IAM5[{finding}]": why for finding, why in findings.items() if finding not in self._acknowledged},
-        )
-        self._acknowledged.update(findings)
+
+    def _acknowledge(self, statements: Sequence[Statement]) -> None:
+        found: dict[str, list[str]] = {}
+        for statement in statements:
+            for resource in statement.resources:
+                if "*" in resource and statement.wildcard_reason is not None:
+                    reasons_so_far = found.setdefault(f"IAM5[Resource::{flat(self._scope, resource)}]", [])
+                    if statement.wildcard_reason not in reasons_so_far:
+                        reasons_so_far.append(statement.wildcard_reason)
+        reasons = {finding: "; ".join(each) for finding, each in found.items() if finding not in self._reasons}
+        self._reasons |= reasons
+        # Which of the policies a statement is in may change with the next one; a reason without a finding says nothing.
+        for policy in self._policies:
+            acknowledge(policy, reasons)
 
 
 class Pseudo(NamedTuple):
@@ -143,10 +183,16 @@ def acknowledge(construct: IConstruct, reasons: Mapping[str, str], *, pack: str 
         reasons: Rule (without the pack's prefix) → reason that a security reviewer would accept.
         pack: Name of the cdk-nag pack. Ids are fully qualified: short ones drop the finding without an audit record.
     """
-    if reasons:
-        Validations.of(construct).acknowledge(
-            *(Acknowledgment(id=f"{pack}::{pack}-{rule}", reason=reason) for rule, reason in reasons.items())
-        )
+    if not reasons:
+        return
+    if construct not in _VALIDATIONS:
+        _VALIDATIONS[construct] = Validations.of(construct)
+    _VALIDATIONS[construct].acknowledge(
+        *(Acknowledgment(id=f"{pack}::{pack}-{rule}", reason=reason) for rule, reason in reasons.items())
+    )
+
+
+_VALIDATIONS: WeakKeyDictionary[IConstruct, Validations] = WeakKeyDictionary()
 
 
 def flat(scope: Construct, value: str) -> str:
@@ -174,14 +220,47 @@ def _flatten(value: Any) -> str:
             return f"<{resource}.{attribute}>"
         case {"Fn::Join": [delimiter, [*items]]}:
             return str(delimiter).join(_flatten(item) for item in items)
+        case {"Fn::ImportValue": name}:
+            return _flatten(name)
         case _:
-            raise ConfigurationError(
-                f"cannot tell the name of {value!r} in a policy", at="cdk-nag", fix="use a Ref, an Arn or a string"
-            )
+            return json.dumps(value, separators=(",", ":"))
 
 
-def _document(statements: Sequence[Statement]) -> dict[str, Any]:
-    return {"Version": "2012-10-17", "Statement": [statement.to_json() for statement in statements]}
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+_LONGEST_POLICY = 6144
+_MOST_POLICIES = 10
+
+
+def _documents(statements: Sequence[Statement]) -> list[dict[str, Any]]:
+    """The statements as policy documents, none of them longer than IAM takes."""
+    documents: list[list[dict[str, Any]]] = [[]]
+    for statement in _merged(statements):
+        if documents[-1] and _length([*documents[-1], statement]) > _LONGEST_POLICY:
+            documents.append([])
+        documents[-1].append(statement)
+    return [{"Version": "2012-10-17", "Statement": document} for document in documents]
+
+
+def _merged(statements: Sequence[Statement]) -> list[dict[str, Any]]:
+    """One statement for all that concerns the same resources, then one for all that allows the same actions."""
+    of_resources: dict[str, dict[str, Any]] = {}
+    for statement in map(Statement.to_json, statements):
+        key = json.dumps([sorted(statement["Resource"]), statement.get("Condition")], sort_keys=True)
+        into = of_resources.setdefault(key, {**statement, "Action": []})
+        into["Action"] += [action for action in statement["Action"] if action not in into["Action"]]
+    of_actions: dict[str, dict[str, Any]] = {}
+    for statement in of_resources.values():
+        key = json.dumps([sorted(statement["Action"]), statement.get("Condition")], sort_keys=True)
+        into = of_actions.setdefault(key, {**statement, "Resource": []})
+        into["Resource"] += [resource for resource in statement["Resource"] if resource not in into["Resource"]]
+    return list(of_actions.values())
+
+
+def _length(statements: Sequence[dict[str, Any]]) -> int:
+    """Characters of a policy at deploy time; IAM does not count white space."""
+    text = json.dumps({"Version": "2012-10-17", "Statement": statements}, separators=(",", ":"))
+    # A token becomes an ARN, or a part of one. The longest are those of target groups.
+    return len(re.sub(r"\$\{Token\[AWS[^]]*\]\}", "x" * 14, re.sub(r"\$\{Token\[TOKEN[^]]*\]\}", "x" * 130, text)))
 
 
 def _confused_deputy(source_arn: str) -> dict[str, dict[str, str]]:

@@ -121,12 +121,13 @@ def check_removal_policy(at: Construct, removal_policy: RemovalPolicy) -> None:
 
 def service_statement(principal: str, actions: Sequence[str], resources: Sequence[str], conditions: Any) -> Any:
     """A resource policy's statement that admits one AWS service."""
-    return iam.PolicyStatement(
-        principals=[iam.ServicePrincipal(principal)],
-        actions=list(actions),
-        resources=list(resources),
-        conditions=conditions,
-    )
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": principal},
+        "Action": list(actions),
+        "Resource": list(resources),
+    }
+    return iam.PolicyStatement.from_json({**statement, "Condition": conditions} if conditions else statement)
 
 
 def acknowledge_nist_log_bucket(bucket: s3.Bucket) -> None:
@@ -202,8 +203,8 @@ class _BucketEmptier(Construct):
         )
 
     def empty(self, bucket: s3.Bucket) -> CustomResource:
-        # In the bucket's policy and not in the role's: when a stack turns from DESTROY to RETAIN, the permission is gone
-        # before CloudFormation cleans up the resource that would empty the bucket.
+        # In the bucket's policy and not in the role's: when a stack turns from DESTROY to RETAIN, the permission is
+        # gone before CloudFormation cleans up the resource that would empty the bucket.
         for actions, resource in (
             (_EMPTY_BUCKET, bucket.bucket_arn),
             (_EMPTY_OBJECTS, bucket.arn_for_objects("*")),

@@ -44,11 +44,10 @@ def template_of(stack: Stack | Template) -> str:
         if isinstance(content, dict)
         else content
         for section, content in template.items()
-        if section != "Rules"
     }
     kept = {section: content for section, content in kept.items() if content}
     text = json.dumps(_without_metadata(kept), indent=2, sort_keys=True, ensure_ascii=False)
-    return _HASHES.sub("HASH", text) + "\n"
+    return _DESTINATION.sub(r"\1HASH", _ASSET.sub("HASH", text)) + "\n"
 
 
 def outline_of(stack: Stack | Template) -> str:
@@ -66,10 +65,10 @@ def statements_of(resources: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[s
     for name, resource in resources.items():
         properties = resource.get("Properties", {})
         documents = [properties["PolicyDocument"]] if resource["Type"] in _POLICIES else []
-        if resource["Type"] == "AWS::IAM::Role":
+        if resource["Type"] in _PRINCIPALS:
             documents = [policy["PolicyDocument"] for policy in properties.get("Policies", ())]
         for document in documents:
-            for statement in document["Statement"]:
+            for statement in _list(document["Statement"]):
                 yield name, statement
 
 
@@ -91,9 +90,12 @@ def text_of(value: Any) -> str:
 
 
 _POLICIES = ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy")
+_PRINCIPALS = ("AWS::IAM::Role", "AWS::IAM::User", "AWS::IAM::Group")
 _NOT_OURS = ("BootstrapVersion", "CheckBootstrapVersion", "CDKMetadata", "CDKMetadataAvailable")
-# Hashes of assets, and the short ones that CDK puts behind account and region in the manifests of CDK Pipelines.
-_HASHES = re.compile(r"\b[0-9a-f]{64}\b|(?<=[0-9]-)[0-9a-f]{8}(?=\b)")
+# The digest of an image is no hash of an asset: it says what is deployed.
+_ASSET = re.compile(r"(?<!sha256:)\b[0-9a-f]{64}\b")
+# CDK Pipelines names where an asset goes, by a hash that also changes with the version of Node.
+_DESTINATION = re.compile(r"\b((?:\d{12}|current_account)-(?:[a-z]{2}(?:-[a-z]+)+-\d|current_region)-)[0-9a-f]{8}\b")
 
 
 def _template(stack: Stack | Template) -> Template:
@@ -200,14 +202,20 @@ def _wildcards(resources: Mapping[str, Any]) -> Iterator[str]:
     for name, statement in statements_of(resources):
         if statement["Effect"] != "Allow":
             continue
-        wide = [text_of(resource) for resource in _list(statement.get("Resource", ()))]
-        actions = _list(statement.get("Action", ()))
-        wide = [resource for resource in wide if "*" in resource]
+        actions = _named(statement, "Action")
+        named = _named(statement, "Resource")
+        wide = [resource for resource in named if "*" in resource]
         if wide or any("*" in action for action in actions):
-            found.append(f"  {name}: {', '.join(actions)} on {', '.join(wide)}")
+            found.append(f"  {name}: {', '.join(actions)} on {', '.join(wide or named)}")
     if found:
         yield "wildcards"
         yield from found
+
+
+def _named(statement: Mapping[str, Any], element: str) -> list[str]:
+    """What a statement names, or `* but …` for what it leaves out by NotAction or NotResource."""
+    named = [text_of(item) for item in _list(statement.get(element, ()))]
+    return named + [f"* but {text_of(item)}" for item in _list(statement.get(f"Not{element}", ()))]
 
 
 def _list(value: Any) -> Sequence[Any]:

@@ -1,8 +1,9 @@
 """Floor 0: an encrypted topic that the services of a release may really publish to."""
 
+import re
 from collections.abc import Sequence
 
-from aws_cdk import RemovalPolicy, Token
+from aws_cdk import RemovalPolicy
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from constructs import Construct
@@ -10,6 +11,7 @@ from constructs import Construct
 from code_family_constructs.errors import ConfigurationError
 from code_family_constructs.permissions import pseudo
 from code_family_constructs.storage import service_statement
+from code_family_constructs.tokens import unresolved
 
 _PUBLISHERS = ("cloudwatch.amazonaws.com",)
 
@@ -33,6 +35,12 @@ class AlertTopic(Construct):
         super().__init__(scope, id)
         for email in emails:
             check_email(self, email)
+        if key is not None and not isinstance(key, kms.Key):
+            raise ConfigurationError(
+                f"key {key.node.path!r} is not made in this app: CloudWatch cannot be let into its policy",
+                at=self,
+                fix="leave key= out, or give a kms.Key such as an ArtifactStore's",
+            )
         self.key = key or kms.Key(
             self, "Key", enable_key_rotation=True, removal_policy=RemovalPolicy.DESTROY, description="Alert topic"
         )
@@ -55,6 +63,10 @@ class AlertTopic(Construct):
 
 def check_email(at: Construct | str, email: str) -> None:
     """Raises ConfigurationError for what is no e-mail address; SNS would subscribe it and never deliver."""
-    name, _, domain = email.rpartition("@")
-    if not Token.is_unresolved(email) and (not name or "." not in domain or " " in email):
-        raise ConfigurationError(f"{email!r} is no e-mail address", at=at, fix="write it as name@example.com")
+    if not unresolved(email) and not _EMAIL.fullmatch(email):
+        raise ConfigurationError(
+            f"{email!r} is no e-mail address", at=at, fix="write one address, as name@example.com, for each entry"
+        )
+
+
+_EMAIL = re.compile(r"[^\s@,;:<>()\[\]\"\\]+@[^\s@,;:<>.]+(?:\.[^\s@,;:<>.]+)+")

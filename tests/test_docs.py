@@ -14,6 +14,7 @@ from code_family_constructs.testing import synthesized
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 
+
 @pytest.fixture(scope="module")
 def printed():
     """What the README's blocks print, in order; a block that raises fails here, with its line."""

@@ -1,9 +1,10 @@
 """Floor 1: turn a revision into something deployable."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
-from aws_cdk import Duration, RemovalPolicy, Token
+from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
@@ -12,8 +13,9 @@ from constructs import Construct
 from code_family_constructs.errors import ConfigurationError
 from code_family_constructs.names import NameRule, physical_name
 from code_family_constructs.permissions import ServiceRole, Statement, arn
+from code_family_constructs.tokens import unresolved
 
-_PROJECT_NAME = NameRule("project", "[A-Za-z0-9_-]", 150)
+_PROJECT_NAME = NameRule("project", "[A-Za-z0-9_-]", 150, shortest=2, first="[A-Za-z0-9]")
 _TIMEOUT = Duration.minutes(30)
 _QUEUED_TIMEOUT = Duration.hours(2)
 
@@ -55,7 +57,7 @@ class BuildProject(Construct):
         queued_timeout: Duration = _QUEUED_TIMEOUT,
     ) -> None:
         super().__init__(scope, id)
-        name = physical_name(self, project_name, _PROJECT_NAME)
+        name = physical_name(self, scope, id, project_name, _PROJECT_NAME)
         _check_buildspec(self, buildspec)
         # https://docs.aws.amazon.com/codebuild/latest/userguide/limits.html
         if timeout is not _TIMEOUT:
@@ -77,13 +79,14 @@ class BuildProject(Construct):
             ],
         )
         self.role = self._role.role
+        self._key: kms.IKey | None = None
         self.project_arn = arn("codebuild", f"project/{name}")
         self.project = codebuild.PipelineProject(
             self,
             "Project",
             project_name=name,
             role=self._role.frozen,
-            build_spec=codebuild.BuildSpec.from_source_filename(buildspec),
+            build_spec=_build_spec(buildspec),
             environment=codebuild.BuildEnvironment(
                 build_image=build_image, compute_type=compute_type, privileged=privileged
             ),
@@ -96,20 +99,36 @@ class BuildProject(Construct):
             grant_report_group_permissions=False,
         )
 
-    def use_artifacts(self, key: kms.IKey, statements: Sequence[Statement]) -> None:
+    def use_artifacts(self, key: kms.IKey, key_arn: str, statements: Sequence[Statement]) -> None:
         """Binds the project to a pipeline's artifacts: called by the pipeline that runs it.
 
         Args:
             key: Key of the artifacts; the build's log is encrypted with it too.
+            key_arn: Its ARN.
             statements: What the build may do with the artifacts.
+
+        Raises:
+            ConfigurationError: A pipeline with another key uses the project already; a project encrypts with one.
         """
+        if self._key is not None and self._key is not key:
+            raise ConfigurationError(
+                "a build for two pipelines with different artifact stores",
+                at=self,
+                fix="give both pipelines the same artifact_store=, or each a BuildProject of its own",
+            )
+        self._key = key
         self._role.allow(*statements)
         log_group: Any = self.log_group.node.default_child
-        log_group.kms_key_id = key.key_arn
+        log_group.kms_key_id = key_arn
+
+
+@cache
+def _build_spec(path: str) -> codebuild.BuildSpec:
+    return codebuild.BuildSpec.from_source_filename(path)
 
 
 def _check_buildspec(at: Construct, buildspec: str) -> None:
-    if Token.is_unresolved(buildspec):
+    if unresolved(buildspec):
         return
     if "\n" in buildspec or not buildspec.endswith((".yml", ".yaml", ".json")):
         raise ConfigurationError(

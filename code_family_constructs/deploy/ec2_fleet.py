@@ -1,11 +1,12 @@
 """Floor 1: instances that CodeDeploy can deploy to, behind a load balancer."""
 
+import re
 from collections.abc import Sequence
 from importlib import resources
+from typing import TYPE_CHECKING
 
-from aws_cdk import CfnOutput, Duration, RemovalPolicy, Token
+from aws_cdk import CfnOutput, Duration, RemovalPolicy
 from aws_cdk import aws_autoscaling as autoscaling
-from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_sns as sns
@@ -14,7 +15,11 @@ from constructs import Construct
 from code_family_constructs.errors import ConfigurationError
 from code_family_constructs.health import HealthGate
 from code_family_constructs.permissions import ServiceRole, Statement, acknowledge, pseudo
-from code_family_constructs.storage import LogBucket
+from code_family_constructs.storage import LogBucket, check_removal_policy
+from code_family_constructs.tokens import unresolved
+
+if TYPE_CHECKING:  # for an annotation, it would be half a second of import time
+    from aws_cdk import aws_certificatemanager as acm
 
 
 class Ec2Fleet(Construct):
@@ -55,7 +60,7 @@ class Ec2Fleet(Construct):
         scope: Construct,
         id: str,
         *,
-        certificate: acm.ICertificate | None,
+        certificate: "acm.ICertificate | None",
         vpc: ec2.IVpc | None = None,
         internet_facing: bool = True,
         instance_type: ec2.InstanceType = ec2.InstanceType("t3.micro"),
@@ -68,8 +73,10 @@ class Ec2Fleet(Construct):
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
         super().__init__(scope, id)
-        max_capacity = 2 * min_capacity if max_capacity is None else max_capacity
-        _check(self, min_capacity, max_capacity, port, health_check_path, nat_gateways, vpc)
+        check_removal_policy(self, removal_policy)
+        max_capacity = _capacity(self, min_capacity, max_capacity)
+        _check_listening(self, port, health_check_path)
+        _check_network(self, nat_gateways, vpc, internet_facing)
 
         self.logs = LogBucket(self, "Logs", removal_policy=removal_policy)
         self.vpc: ec2.IVpc = vpc or _vpc(self, self.logs, nat_gateways)
@@ -78,7 +85,9 @@ class Ec2Fleet(Construct):
         self.auto_scaling_group = _instances(
             self, self.vpc, self._role, instance_type, min_capacity, max_capacity, port
         )
-        self.load_balancer = _load_balancer(self, self.vpc, self.logs, internet_facing, removal_policy)
+        self.load_balancer = _load_balancer(
+            self, self.vpc, self.logs, [80] if certificate is None else [80, 443], internet_facing, removal_policy
+        )
         self.target_group = elbv2.ApplicationTargetGroup(
             self,
             "TargetGroup",
@@ -111,48 +120,67 @@ class Ec2Fleet(Construct):
         self._role.allow(*statements)
 
 
-def _check(
-    at: Construct,
-    min_capacity: int,
-    max_capacity: int,
-    port: int,
-    health_check_path: str,
-    nat_gateways: int,
-    vpc: ec2.IVpc | None,
-) -> None:
-    if min_capacity < 2:
+def _capacity(at: Construct, least: int, most: int | None) -> int:
+    if not unresolved(least) and least < 2:
         raise ConfigurationError(
-            f"min_capacity={min_capacity}: a release takes an instance out of traffic and nothing would answer",
+            f"min_capacity={least}: a release takes an instance out of traffic and nothing would answer",
             at=at,
             fix="use 2 or more",
         )
-    if max_capacity <= min_capacity:
+    if most is None and unresolved(least):
         raise ConfigurationError(
-            f"max_capacity={max_capacity} leaves no room to replace one of {min_capacity} instances",
-            at=at,
-            fix=f"use {min_capacity + 1} or more",
+            "min_capacity is not known at synth time, so its double is not either", at=at, fix="give max_capacity= too"
         )
-    if not Token.is_unresolved(port) and not 1 <= port <= 65535:
+    if most is None:
+        return 2 * least
+    if not unresolved(least) and not unresolved(most) and most <= least:
+        raise ConfigurationError(
+            f"max_capacity={most} leaves no room to replace one of {least} instances",
+            at=at,
+            fix=f"use {least + 1} or more",
+        )
+    return most
+
+
+def _check_listening(at: Construct, port: int, path: str) -> None:
+    if not unresolved(port) and not 1 <= port <= 65535:
         raise ConfigurationError(f"port={port}", at=at, fix="use a port from 1 to 65535")
-    if not Token.is_unresolved(health_check_path) and (
-        not health_check_path.startswith("/") or len(health_check_path) > 1024
-    ):
+    # https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html
+    if not unresolved(path) and not re.fullmatch(r"/[!-~]{0,1023}", path):
         raise ConfigurationError(
-            f"health_check_path={health_check_path!r} is no path",
+            f"health_check_path={path!r} is no path",
             at=at,
-            fix="start it with '/', 1024 characters at most",
+            fix="start it with '/', and use at most 1024 ASCII characters without blanks",
         )
-    if vpc is None and not 1 <= nat_gateways <= 2:
-        raise ConfigurationError(
-            f"nat_gateways={nat_gateways}: instances in two zones without public addresses cannot use that",
-            at=at,
-            fix="use 1, or 2 for one in each zone, or pass a vpc= whose subnets have another way out",
-        )
-    if vpc is not None and not vpc.private_subnets:
+
+
+def _check_network(at: Construct, nat_gateways: int, vpc: ec2.IVpc | None, internet_facing: bool) -> None:
+    if vpc is None:
+        if not 1 <= nat_gateways <= 2:
+            raise ConfigurationError(
+                f"nat_gateways={nat_gateways}: instances in two zones without public addresses cannot use that",
+                at=at,
+                fix="use 1, or 2 for one in each zone, or pass a vpc= whose subnets have another way out",
+            )
+        return
+    if not vpc.private_subnets:
         raise ConfigurationError(
             f"VPC {vpc.node.path!r} has no private subnets with a way out",
             at=at,
             fix="pass a VPC with PRIVATE_WITH_EGRESS subnets, or none to get a new one",
+        )
+    if internet_facing and not vpc.public_subnets:
+        raise ConfigurationError(
+            f"VPC {vpc.node.path!r} has no public subnets for a load balancer that faces the internet",
+            at=at,
+            fix="pass a VPC with PUBLIC subnets, or internet_facing=False",
+        )
+    zones = vpc.availability_zones
+    if not unresolved(zones) and len(zones) < 2:
+        raise ConfigurationError(
+            f"VPC {vpc.node.path!r} is in {len(zones)} zone, a load balancer needs two",
+            at=at,
+            fix="pass a VPC over two zones or more",
         )
 
 
@@ -285,7 +313,12 @@ def _instances(
 
 
 def _load_balancer(
-    fleet: Construct, vpc: ec2.IVpc, logs: LogBucket, internet_facing: bool, removal_policy: RemovalPolicy
+    fleet: Construct,
+    vpc: ec2.IVpc,
+    logs: LogBucket,
+    ports: Sequence[int],
+    internet_facing: bool,
+    removal_policy: RemovalPolicy,
 ) -> elbv2.ApplicationLoadBalancer:
     subnets = ec2.SubnetType.PUBLIC if internet_facing else ec2.SubnetType.PRIVATE_WITH_EGRESS
     protected = removal_policy is RemovalPolicy.RETAIN
@@ -294,6 +327,10 @@ def _load_balancer(
     )
     if internet_facing:
         acknowledge(security_group, {"EC23": "internet_facing: the load balancer's ports are the public entrance"})
+    else:
+        cidr = ec2.Peer.ipv4(_cidr(fleet, vpc))
+        for port in ports:
+            security_group.add_ingress_rule(cidr, ec2.Port.tcp(port), "From the VPC")
     balancer = elbv2.ApplicationLoadBalancer(
         fleet,
         "LoadBalancer",
@@ -317,11 +354,22 @@ def _load_balancer(
     return balancer
 
 
+def _cidr(at: Construct, vpc: ec2.IVpc) -> str:
+    try:
+        return vpc.vpc_cidr_block
+    except RuntimeError as error:
+        raise ConfigurationError(
+            f"internet_facing=False, but the address range of VPC {vpc.node.path!r} is not known",
+            at=at,
+            fix="give vpc_cidr_block= to Vpc.from_vpc_attributes(), or use Vpc.from_lookup()",
+        ) from error
+
+
 def _listeners(
     fleet: Construct,
     balancer: elbv2.ApplicationLoadBalancer,
     target_group: elbv2.ApplicationTargetGroup,
-    certificate: acm.ICertificate | None,
+    certificate: "acm.ICertificate | None",
     internet_facing: bool,
 ) -> elbv2.ApplicationListener:
     if certificate is None:

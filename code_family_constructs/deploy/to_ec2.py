@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from aws_cdk import Stack
 from aws_cdk import aws_autoscaling as autoscaling
 from aws_cdk import aws_codedeploy as codedeploy
 from aws_cdk import aws_codepipeline as codepipeline
@@ -16,7 +17,9 @@ from code_family_constructs.errors import ConfigurationError
 from code_family_constructs.health import HealthGate
 from code_family_constructs.names import NameRule, check_count, physical_name
 from code_family_constructs.permissions import ServiceRole, Statement, arn
+from code_family_constructs.tokens import unresolved
 
+_ONE_AT_A_TIME = codedeploy.ServerDeploymentConfig.ONE_AT_A_TIME
 _APPLICATION_NAME = NameRule("application", "[A-Za-z0-9+=,.@_-]", 100)
 _DESCRIBE_REASON = (
     "Describe actions of EC2, Auto Scaling and load balancing have no resource-level permissions; "
@@ -39,8 +42,8 @@ class Ec2Deployment(Construct):
         auto_scaling_groups: At most 10; new instances of the groups get the last good revision before they get traffic.
         ec2_instance_tags: Instances by tag, AND between up to 3 groups, OR inside of one.
         load_balancers: What gives the instances of these groups or tags traffic.
-        instance_roles: Roles of instances that this app does not own; they are allowed to read the revision. `[]` says
-            that they are already.
+        instance_roles: Roles of the instances, all of them, that are allowed to read the revision; `[]` says that they
+            may already. Left out, the roles of Auto Scaling groups that are made in this app.
         deployment_config: How many instances at a time.
         health: Alarms that stop and roll back a deployment.
         application_name: Made from the stack's name when left out.
@@ -63,13 +66,15 @@ class Ec2Deployment(Construct):
         ec2_instance_tags: codedeploy.InstanceTagSet | None = None,
         load_balancers: Sequence[codedeploy.LoadBalancer] = (),
         instance_roles: Sequence[iam.IRole] | None = None,
-        deployment_config: codedeploy.IServerDeploymentConfig = codedeploy.ServerDeploymentConfig.ONE_AT_A_TIME,
+        deployment_config: codedeploy.IServerDeploymentConfig = _ONE_AT_A_TIME,
         health: HealthGate | None = None,
         application_name: str | None = None,
     ) -> None:
         super().__init__(scope, id)
-        name = physical_name(self, application_name, _APPLICATION_NAME)
-        _check_targets(self, fleet, auto_scaling_groups, ec2_instance_tags, load_balancers)
+        name = physical_name(self, scope, id, application_name, _APPLICATION_NAME)
+        _check_targets(self, fleet, auto_scaling_groups, ec2_instance_tags, load_balancers, instance_roles)
+        if health is not None:
+            health.check_alarms(self)
         self._readers = _readers(self, fleet, auto_scaling_groups, ec2_instance_tags, instance_roles)
 
         groups = [fleet.auto_scaling_group] if fleet is not None else list(auto_scaling_groups)
@@ -78,7 +83,9 @@ class Ec2Deployment(Construct):
         )
         self._group_arn = arn("codedeploy", f"deploymentgroup:{name}/{name}")
         self._application_arn = arn("codedeploy", f"application:{name}")
-        self._config_arn = arn("codedeploy", f"deploymentconfig:{deployment_config.deployment_config_name}")
+        one_at_a_time = deployment_config is _ONE_AT_A_TIME
+        config = "CodeDeployDefault.OneAtATime" if one_at_a_time else deployment_config.deployment_config_name
+        self._config_arn = arn("codedeploy", f"deploymentconfig:{config}")
         self._role = ServiceRole(
             self,
             service="codedeploy.amazonaws.com",
@@ -86,6 +93,7 @@ class Ec2Deployment(Construct):
             statements=_service_statements(fleet, groups, balancers, tags=ec2_instance_tags is not None),
         )
         self.role = self._role.role
+        self._by_name: codedeploy.IServerDeploymentGroup | None = None
         self.application = codedeploy.ServerApplication(self, "Application", application_name=name)
         self.deployment_group = codedeploy.ServerDeploymentGroup(
             self,
@@ -97,6 +105,7 @@ class Ec2Deployment(Construct):
             ec2_instance_tags=ec2_instance_tags,
             load_balancers=balancers or None,
             deployment_config=deployment_config,
+            alarms=list(health.alarms) if health is not None else None,
             auto_rollback=codedeploy.AutoRollbackConfig(
                 failed_deployment=True, stopped_deployment=False, deployment_in_alarm=None if health else False
             ),
@@ -107,7 +116,7 @@ class Ec2Deployment(Construct):
             install_agent=False,
         )
         if health is not None:
-            health.serve(self, self.deployment_group.add_alarm)
+            health.on_added(self.deployment_group.add_alarm)
         else:
             # Left out, CloudFormation keeps the alarms that were there before:
             # https://github.com/aws/aws-cdk/issues/23307
@@ -117,16 +126,17 @@ class Ec2Deployment(Construct):
             )
 
     def deploy_action(self, action_name: str, revision: codepipeline.Artifact, run_order: int) -> DeployAction:
-        # By name: given the group itself, aws-cdk-lib grants its instances `s3:GetObject*`, `s3:List*` and more.
-        group = codedeploy.ServerDeploymentGroup.from_server_deployment_group_attributes(
-            self,
-            action_name,
-            application=self.application,
-            deployment_group_name=self.deployment_group.deployment_group_name,
-        )
+        if self._by_name is None:
+            # Given the group itself, aws-cdk-lib grants its instances `s3:GetObject*`, `s3:List*` and more.
+            self._by_name = codedeploy.ServerDeploymentGroup.from_server_deployment_group_attributes(
+                self,
+                "ByName",
+                application=self.application,
+                deployment_group_name=self.deployment_group.deployment_group_name,
+            )
         return DeployAction(
             action=actions.CodeDeployServerDeployAction(
-                action_name=action_name, deployment_group=group, input=revision, run_order=run_order
+                action_name=action_name, deployment_group=self._by_name, input=revision, run_order=run_order
             ),
             # https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-CodeDeploy.html
             permissions=[
@@ -160,8 +170,9 @@ def _check_targets(
     groups: Sequence[autoscaling.IAutoScalingGroup],
     tags: codedeploy.InstanceTagSet | None,
     balancers: Sequence[codedeploy.LoadBalancer],
+    roles: Sequence[iam.IRole] | None,
 ) -> None:
-    if tags is not None and not tags.instance_tag_groups:
+    if tags is not None and not any(tags.instance_tag_groups):
         raise ConfigurationError(
             "ec2_instance_tags without tags, which match no instance",
             at=at,
@@ -171,19 +182,22 @@ def _check_targets(
         raise ConfigurationError(
             "a deployment without instances", at=at, fix="give fleet=, auto_scaling_groups= or ec2_instance_tags="
         )
-    if fleet is not None and (groups or tags is not None or balancers):
+    if fleet is not None and (groups or tags is not None or balancers or roles is not None):
         raise ConfigurationError(
             "a fleet and other instances in one deployment",
             at=at,
-            fix="give fleet= alone (it brings its load balancer), or name groups, tags and load balancers yourself",
+            fix="give fleet= alone (it brings its load balancer and role), or name all of them yourself",
         )
     # https://docs.aws.amazon.com/codedeploy/latest/userguide/limits.html
     check_count(at, groups, what="Auto Scaling groups", most=10)
     check_count(at, balancers, what="load balancers", most=10)
-    for index, group in enumerate(groups):
-        if any(group is other for other in groups[:index]):
+    names = [group.auto_scaling_group_name for group in groups]
+    for index, name in enumerate(names):
+        if name in names[:index]:
             raise ConfigurationError(
-                f"Auto Scaling group {group.node.path!r} twice", at=at, fix="name each Auto Scaling group once"
+                f"Auto Scaling group {groups[index].node.path!r} twice",
+                at=at,
+                fix="name each Auto Scaling group once",
             )
 
 
@@ -203,14 +217,34 @@ def _readers(
             at=at,
             fix="give instance_roles=[…] with the roles of the instances, or instance_roles=[] if they may already",
         )
-    principals: list[iam.IPrincipal] = [group.grant_principal for group in owned]
-    return [_reader(principal) for principal in (*principals, *(roles or ()))]
+    if roles is not None:
+        return [_reader(at, role) for role in roles]
+    return [_reader(at, _role_of(at, group)) for group in owned]
 
 
-def _reader(principal: iam.IPrincipal) -> Callable[[Sequence[Statement]], None]:
+def _role_of(at: Construct, group: autoscaling.AutoScalingGroup) -> iam.IRole:
+    try:
+        return group.role
+    except RuntimeError as error:
+        raise ConfigurationError(
+            f"the role of Auto Scaling group {group.node.path!r} is not known: its launch template has none",
+            at=at,
+            fix="give the launch template a role=, or this deployment instance_roles=[…]",
+        ) from error
+
+
+def _reader(at: Construct, role: iam.IRole) -> Callable[[Sequence[Statement]], None]:
+    account, ours = role.env.account, Stack.of(at).account
+    if not unresolved(account) and not unresolved(ours) and account != ours:
+        raise ConfigurationError(
+            f"role {role.node.path!r} is in account {account}, out of this stack's reach",
+            at=at,
+            fix="let it read the artifact bucket and use its key over there, and give instance_roles=[] here",
+        )
+
     def allow(statements: Sequence[Statement]) -> None:
         for statement in statements:
-            principal.add_to_principal_policy(iam.PolicyStatement.from_json(statement.to_json()))
+            role.add_to_principal_policy(iam.PolicyStatement.from_json(statement.to_json()))
 
     return allow
 
@@ -261,11 +295,15 @@ def _service_statements(
             "elasticloadbalancing:DescribeTargetGroups",
             "elasticloadbalancing:DescribeTargetHealth",
         ]
-        statements += [_traffic(fleet, balancer) for balancer in balancers]
+        statements += [_fleet_traffic(fleet)] if fleet is not None else [_traffic(each) for each in balancers]
     return [Statement(actions=describe, resources=["*"], wildcard_reason=_DESCRIBE_REASON), *statements]
 
 
-def _traffic(fleet: Ec2Fleet | None, balancer: codedeploy.LoadBalancer) -> Statement:
+def _fleet_traffic(fleet: Ec2Fleet) -> Statement:
+    return Statement(actions=_MOVE_TARGETS, resources=[fleet.target_group.target_group_arn])
+
+
+def _traffic(balancer: codedeploy.LoadBalancer) -> Statement:
     if balancer.generation == codedeploy.LoadBalancerGeneration.FIRST:
         return Statement(
             actions=[
@@ -274,11 +312,11 @@ def _traffic(fleet: Ec2Fleet | None, balancer: codedeploy.LoadBalancer) -> State
             ],
             resources=[arn("elasticloadbalancing", f"loadbalancer/{balancer.name}")],
         )
-    actions = ["elasticloadbalancing:DeregisterTargets", "elasticloadbalancing:RegisterTargets"]
-    if fleet is not None:
-        return Statement(actions=actions, resources=[fleet.target_group.target_group_arn])
     return Statement(
-        actions=actions,
+        actions=_MOVE_TARGETS,
         resources=[arn("elasticloadbalancing", f"targetgroup/{balancer.name}/*")],
         wildcard_reason="CodeDeploy knows target groups by name; the ARN also holds a random id",
     )
+
+
+_MOVE_TARGETS = ("elasticloadbalancing:DeregisterTargets", "elasticloadbalancing:RegisterTargets")

@@ -1,12 +1,14 @@
 """Floor 2: a person decides."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from aws_cdk import Duration, Token
+from aws_cdk import Duration
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 
 from code_family_constructs.errors import ConfigurationError
+from code_family_constructs.tokens import unresolved
 from code_family_constructs.topic import check_email
 
 _WEEK = Duration.days(7)
@@ -35,15 +37,18 @@ class ManualApproval:
     topic: sns.ITopic | None = None
     notify_emails: Sequence[str] = ()
     timeout: Duration = _WEEK
+    topic_key: kms.IKey | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
+        # Read once: the pipeline needs it too, and it is a round trip to Node.
+        object.__setattr__(self, "topic_key", self.topic.master_key if self.topic is not None else None)
         at = "ManualApproval"
-        if not Token.is_unresolved(self.question) and not 1 <= len(self.question) <= 1000:
+        if not unresolved(self.question) and not 1 <= len(self.question) <= 1000:
             raise ConfigurationError(
                 f"an approval question of {len(self.question)} characters", at=at, fix="use 1 to 1000 characters"
             )
         url = self.review_url
-        if url is not None and not Token.is_unresolved(url) and not url.startswith(("https://", "http://", "#{")):
+        if url is not None and not unresolved(url) and not url.startswith(("https://", "http://", "#{")):
             raise ConfigurationError(f"review_url={url!r} is no link", at=at, fix="start it with https://")
         if url is not None and len(url) > 1000:
             raise ConfigurationError(f"review_url of {len(url)} characters", at=at, fix="use at most 1000 characters")
@@ -53,7 +58,7 @@ class ManualApproval:
             )
         for email in self.notify_emails:
             check_email(at, email)
-        if isinstance(self.topic, sns.Topic) and self.topic.master_key is None:
+        if isinstance(self.topic, sns.Topic) and self.topic_key is None:
             raise ConfigurationError(
                 f"approval requests would go through topic {self.topic.node.path!r} unencrypted",
                 at=at,

@@ -5,6 +5,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from code_family_constructs.errors import ConfigurationError
 from code_family_constructs.permissions import Statement, acknowledge, arn, pseudo
 from code_family_constructs.storage import (
     LogBucket,
@@ -13,6 +14,8 @@ from code_family_constructs.storage import (
     end_of_life,
     service_statement,
 )
+
+_YEAR = Duration.days(365)
 
 
 class ArtifactStore(Construct):
@@ -27,8 +30,12 @@ class ArtifactStore(Construct):
         id: Construct id.
         removal_policy: RETAIN keeps bucket and key when the stack goes; DESTROY empties and deletes both, which adds
             one small Lambda function to the stack.
-        artifacts_expire_after: When artifacts are deleted. An older release can then no longer be deployed again, by a
+        artifacts_expire_after: When artifacts are deleted, in whole days. An older release can then no longer be
+        deployed again, by a
             rollback or by a new instance of an Auto Scaling group.
+
+    Raises:
+        ConfigurationError: A removal policy or an expiry that S3 does not have.
     """
 
     def __init__(
@@ -37,10 +44,12 @@ class ArtifactStore(Construct):
         id: str,
         *,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
-        artifacts_expire_after: Duration = Duration.days(365),
+        artifacts_expire_after: Duration = _YEAR,
     ) -> None:
         super().__init__(scope, id)
         check_removal_policy(self, removal_policy)
+        _check_expiry(self, artifacts_expire_after)
+        self._folders: dict[str, str] = {}
         self.key = kms.Key(
             self,
             "Key",
@@ -84,6 +93,25 @@ class ArtifactStore(Construct):
         self._bucket_arn: str = self.bucket.bucket_arn
         self._key_arn: str = self.key.key_arn
 
+    @property
+    def key_arn(self) -> str:
+        return self._key_arn
+
+    def admit(self, pipeline: Construct, pipeline_name: str) -> None:
+        """Gives a pipeline its folder.
+
+        Raises:
+            ConfigurationError: Another pipeline has that folder, and each would be allowed the other's artifacts.
+        """
+        folder = _folder(pipeline_name)
+        other = self._folders.setdefault(folder, pipeline_name)
+        if other != pipeline_name:
+            raise ConfigurationError(
+                f"pipelines {other!r} and {pipeline_name!r} would keep their artifacts in the same folder, {folder!r}",
+                at=pipeline,
+                fix=f"give pipeline_name= one that differs in its first {_FOLDER} characters, or a store each",
+            )
+
     def permissions_of_pipeline(self, pipeline_name: str) -> list[Statement]:
         """What the role of a pipeline needs of its artifacts.
 
@@ -126,12 +154,12 @@ class ArtifactStore(Construct):
         ]
 
     def _objects(self, pipeline_name: str, *actions: str) -> Statement:
-        # CodePipeline names the folder after the pipeline and cuts the name at 20 characters.
-        # https://docs.aws.amazon.com/codepipeline/latest/userguide/troubleshooting.html#troubleshooting-truncated-artifacts
-        folder = f"{pipeline_name}/" if len(pipeline_name) <= 20 else pipeline_name[:20]
+        folder = _folder(pipeline_name)
+        # Of a name that was cut, nobody but CodePipeline knows how it goes on.
+        separator = "/" if folder == pipeline_name else ""
         return Statement(
             actions=actions,
-            resources=[f"{self._bucket_arn}/{folder}*"],
+            resources=[f"{self._bucket_arn}/{folder}{separator}*"],
             wildcard_reason="CodePipeline names artifacts at run time; the folder is this pipeline's own",
         )
 
@@ -142,4 +170,21 @@ class ArtifactStore(Construct):
         )
 
 
+def _folder(pipeline_name: str) -> str:
+    return pipeline_name[:_FOLDER]
+
+
+def _check_expiry(at: Construct, expiry: Duration) -> None:
+    if expiry is _YEAR or expiry.is_unresolved():
+        return
+    days = expiry.to_days(integral=False)
+    if days < 1 or days != int(days):
+        raise ConfigurationError(
+            f"artifacts_expire_after={days:g} days", at=at, fix="use whole days, Duration.days(1) or more"
+        )
+
+
+# CodePipeline names the folder of a pipeline's artifacts after the pipeline, and cuts the name here.
+# https://docs.aws.amazon.com/codepipeline/latest/userguide/troubleshooting.html#troubleshooting-truncated-artifacts
+_FOLDER = 20
 _RE_ENCRYPT = ("kms:ReEncryptFrom", "kms:ReEncryptTo")

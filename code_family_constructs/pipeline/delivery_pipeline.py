@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from aws_cdk import Token
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_codepipeline_actions as actions
 from aws_cdk import aws_kms as kms
@@ -16,6 +15,7 @@ from code_family_constructs.permissions import ServiceRole, Statement, arn
 from code_family_constructs.pipeline.approval import ManualApproval
 from code_family_constructs.pipeline.artifact_store import ArtifactStore
 from code_family_constructs.source.source import Source
+from code_family_constructs.tokens import unresolved
 from code_family_constructs.topic import AlertTopic
 
 _PIPELINE_NAME = NameRule("pipeline", "[A-Za-z0-9.@_-]", 100)
@@ -36,8 +36,8 @@ class DeliveryPipeline(Construct):
         id: Construct id.
         source: Where revisions come from.
         build: Turns the source into what is deployed. Without it, stages deploy the source as it is.
-        build_artifacts: Names of what the build leaves behind. With more than one, each is the identifier of a
-            secondary artifact in the buildspec.
+        build_artifacts: Names of what the build leaves behind, `["Build"]` when left out. With more than one, each is
+            the identifier of a secondary artifact in the buildspec.
         artifact_store: A store to share with other pipelines.
         execution_mode: What happens to a revision that arrives while another is under way.
         pipeline_name: Made from the stack's name when left out.
@@ -55,27 +55,27 @@ class DeliveryPipeline(Construct):
         *,
         source: Source,
         build: BuildProject | None = None,
-        build_artifacts: Sequence[str] = ("Build",),
+        build_artifacts: Sequence[str] | None = None,
         artifact_store: ArtifactStore | None = None,
         execution_mode: codepipeline.ExecutionMode = codepipeline.ExecutionMode.SUPERSEDED,
         pipeline_name: str | None = None,
     ) -> None:
         super().__init__(scope, id)
-        self._name = physical_name(self, pipeline_name, _PIPELINE_NAME)
-        if Token.is_unresolved(self._name):
+        self._name = physical_name(self, scope, id, pipeline_name, _PIPELINE_NAME)
+        if unresolved(self._name):
             raise ConfigurationError(
                 "the pipeline's name is not known at synth time, but its roles are limited to the folder of that name",
                 at=self,
                 fix="give pipeline_name as plain text, or leave it out",
             )
-        names = tuple(build_artifacts) if build is not None else ()
-        self._check_artifacts(names, build)
+        names = self._artifact_names(build_artifacts, build)
 
         self.artifact_store = artifact_store or ArtifactStore(self, "Artifacts")
+        self.artifact_store.admit(self, self._name)
         self._source = source
         self._artifacts = {name: codepipeline.Artifact(name) for name in ("Source", *names)}
         self._projects: list[BuildProject] = []
-        self._stages: dict[str, Sequence[str]] = {"Source": [source.action_name]}
+        self._stages = ["Source", "Build"] if build is not None else ["Source"]
         self._default_input = names[0] if names else "Source"
         self._role = ServiceRole(
             self,
@@ -98,11 +98,8 @@ class DeliveryPipeline(Construct):
             role=self._role.frozen,
             use_pipeline_role_for_actions=True,
             restart_execution_on_update=False,
+            stages=self._first_stages(build, names),
         )
-        self.pipeline.add_stage(stage_name="Source", actions=[source.source_action(self._artifacts["Source"])])
-        if build is not None:
-            outputs = [self._artifacts[name] for name in names]
-            self._add("Build", [self._build_action("Build", build, "Source", 1, outputs=outputs)])
 
     def add_stage(
         self,
@@ -127,6 +124,10 @@ class DeliveryPipeline(Construct):
             artifact
                 that nothing makes, or one that the deployment cannot read.
         """
+        if unresolved(name):
+            raise ConfigurationError(
+                "the stage's name is not known at synth time", at=self, fix="give it as plain text"
+            )
         check_name(self, name, _STAGE_NAME)
         self._check_stage(name, approval, deploy, test)
         artifact = self._artifact(name, input, deploy)
@@ -147,11 +148,17 @@ class DeliveryPipeline(Construct):
             stage_actions.append(self._build_action("Test", test, artifact, len(stage_actions) + 1, test=True))
         if permissions:
             self._role.allow(*permissions)
-        return self._add(name, stage_actions)
+        self._stages.append(name)
+        return self.pipeline.add_stage(stage_name=name, actions=stage_actions)
 
-    def _add(self, name: str, stage_actions: Sequence[codepipeline.IAction]) -> codepipeline.IStage:
-        self._stages[name] = [name]
-        return self.pipeline.add_stage(stage_name=name, actions=list(stage_actions))
+    def _first_stages(self, build: BuildProject | None, names: Sequence[str]) -> list[codepipeline.StageProps]:
+        source = self._source.source_action(self._artifacts["Source"])
+        stages = [codepipeline.StageProps(stage_name="Source", actions=[source])]
+        if build is not None:
+            outputs = [self._artifacts[name] for name in names]
+            action = self._build_action("Build", build, "Source", 1, outputs=outputs)
+            stages.append(codepipeline.StageProps(stage_name="Build", actions=[action]))
+        return stages
 
     def _use(self, build: BuildProject) -> list[Statement]:
         """Lets a project use this pipeline's artifacts, and says what the pipeline needs of the project."""
@@ -159,7 +166,9 @@ class DeliveryPipeline(Construct):
             return []
         self._projects.append(build)
         store = self.artifact_store
-        build.use_artifacts(store.key, [*store.permissions_of_build(self._name), *self._source.build_permissions])
+        build.use_artifacts(
+            store.key, store.key_arn, [*store.permissions_of_build(self._name), *self._source.build_permissions]
+        )
         # https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-CodeBuild.html
         return [Statement(actions=["codebuild:BatchGetBuilds", "codebuild:StartBuild"], resources=[build.project_arn])]
 
@@ -186,7 +195,7 @@ class DeliveryPipeline(Construct):
         self, stage: str, approval: ManualApproval
     ) -> tuple[codepipeline.IAction, Sequence[Statement]]:
         topic = approval.topic
-        key: kms.IKey | None = topic.master_key if topic is not None else None
+        key: kms.IKey | None = approval.topic_key
         if approval.notify_emails:
             alert = AlertTopic(self, f"{stage}Approval", key=self.artifact_store.key, emails=approval.notify_emails)
             topic, key = alert.topic, alert.key
@@ -205,17 +214,29 @@ class DeliveryPipeline(Construct):
         )
         return action, permissions
 
-    def _check_artifacts(self, names: Sequence[str], build: BuildProject | None) -> None:
+    def _artifact_names(self, given: Sequence[str] | None, build: BuildProject | None) -> Sequence[str]:
+        if build is None:
+            if given is not None:
+                raise ConfigurationError(
+                    f"build_artifacts={list(given)} without a build that makes them", at=self, fix="give build= too"
+                )
+            return ()
+        if isinstance(given, str):
+            raise ConfigurationError(
+                f"build_artifacts={given!r} is no list", at=self, fix=f"write build_artifacts=[{given!r}]"
+            )
+        names = ("Build",) if given is None else tuple(given)
         for index, name in enumerate(names):
             check_name(self, name, _ARTIFACT_NAME)
             if name == "Source" or name in names[:index]:
                 raise ConfigurationError(
                     f"two artifacts are called {name!r}", at=self, fix="give each of build_artifacts a name of its own"
                 )
-        if build is not None and not 1 <= len(names) <= 5:
+        if not 1 <= len(names) <= 5:
             raise ConfigurationError(
                 f"a build with {len(names)} artifacts", at=self, fix="give build_artifacts 1 to 5 names"
             )
+        return names
 
     def _check_stage(
         self, name: str, approval: ManualApproval | None, deploy: Deployment | None, test: BuildProject | None

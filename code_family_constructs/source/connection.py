@@ -4,12 +4,13 @@ import re
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from aws_cdk import CfnOutput, Names, Token
+from aws_cdk import CfnOutput, Names
 from aws_cdk import aws_codeconnections as codeconnections
 from constructs import Construct
 
 from code_family_constructs.errors import ConfigurationError
 from code_family_constructs.permissions import Statement, pseudo
+from code_family_constructs.tokens import unresolved
 
 _LONGEST_NAME = 32
 
@@ -50,7 +51,7 @@ class CodeConnection(Construct):
         super().__init__(scope, id)
         if connection_name is None:
             connection_name = Names.unique_resource_name(self, max_length=_LONGEST_NAME, separator="-")
-        elif not Token.is_unresolved(connection_name) and not 1 <= len(connection_name) <= _LONGEST_NAME:
+        elif not unresolved(connection_name) and not 1 <= len(connection_name) <= _LONGEST_NAME:
             raise ConfigurationError(
                 f"connection name {connection_name!r} has {len(connection_name)} characters",
                 at=self,
@@ -98,7 +99,7 @@ class ImportedConnection:
     connection_arn: str
 
     def __post_init__(self) -> None:
-        if Token.is_unresolved(self.connection_arn) or _ARN.fullmatch(self.connection_arn):
+        if unresolved(self.connection_arn) or _ARN.fullmatch(self.connection_arn):
             return
         raise ConfigurationError(
             f"{self.connection_arn!r} is no connection's ARN",

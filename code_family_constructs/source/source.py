@@ -4,13 +4,13 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from aws_cdk import Token
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_codepipeline_actions as actions
 
 from code_family_constructs.errors import ConfigurationError
 from code_family_constructs.permissions import Statement
 from code_family_constructs.source.connection import Connection, use_connection
+from code_family_constructs.tokens import unresolved
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,13 +89,13 @@ _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,38}/(?!\.{1,2}$)(?!.*\.git
 
 
 def _owner_and_name(repository: str) -> tuple[str, str]:
-    if Token.is_unresolved(repository) and "/" not in repository:
+    if unresolved(repository) and "/" not in repository:
         raise ConfigurationError(
             "the repository is a token as a whole",
             at="Source.github",
             fix="give owner and name apart: f'{owner}/{name}'",
         )
-    if not Token.is_unresolved(repository) and not _REPOSITORY.fullmatch(repository):
+    if not unresolved(repository) and not _REPOSITORY.fullmatch(repository):
         guess = re.sub(
             r"^(?:https?://|ssh://git@|git@)?(?:www\.)?github\.com[:/]|\.git/?$|^/|/$", "", repository.strip()
         )
@@ -108,7 +108,7 @@ def _owner_and_name(repository: str) -> tuple[str, str]:
 
 
 def _check_branch(branch: str, repository: str) -> None:
-    if Token.is_unresolved(branch):
+    if unresolved(branch):
         return
     if branch.startswith("refs/heads/"):
         raise ConfigurationError(
@@ -117,7 +117,7 @@ def _check_branch(branch: str, repository: str) -> None:
             fix=f"write {branch.removeprefix('refs/heads/')!r}",
         )
     # git check-ref-format; CodePipeline also takes no pattern here, that is what triggers are for.
-    wrong = re.search(r"^$|^[-/]|[/.]$|\.\.|//|@\{|\.lock$|[\x00-\x20\x7f~^:?*\[\\]", branch)
+    wrong = re.search(r"^$|^HEAD$|^[-/]|[/.]$|(?:^|/)\.|\.\.|//|@\{|\.lock(?:/|$)|[\x00-\x20\x7f~^:?*\[\\]", branch)
     if wrong or len(branch) > 255:
         raise ConfigurationError(
             f"{branch!r} is no branch name", at="Source.github", fix="write one branch as git shows it, such as 'main'"

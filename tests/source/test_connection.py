@@ -1,0 +1,113 @@
+"""Connections: new ones say what a person has to do, existing ones are checked, both are used narrowly."""
+
+import pytest
+from aws_cdk import App, CfnParameter, Stack
+from constructs import Construct
+
+from code_family_constructs import CodeConnection
+from code_family_constructs.source.connection import use_connection
+from code_family_constructs.testing import synthesized, text_of
+from tests.helpers import CONNECTION_ARN, a_stack, of_type, only, refuses
+
+MADE = "AWS::CodeConnections::Connection"
+ID = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
+
+
+@pytest.fixture(scope="module")
+def template():
+    stack = Stack(App(), "Shop")
+    CodeConnection.github(stack, "GitHub")
+    return synthesized(stack)
+
+
+def test_outputs_lead_to_the_page_where_the_handshake_is_finished(template):
+    (handshake,) = [output for name, output in template["Outputs"].items() if "Handshake" in name]
+    assert text_of(handshake["Value"]) == (
+        "https://<AWS::Region>.console.aws.amazon.com/codesuite/settings/connections?region=<AWS::Region>"
+    )
+    assert "PENDING" in handshake["Description"]
+    assert "GitHub" in handshake["Description"]
+
+
+def test_connection_is_one_to_github(template):
+    assert only(template, MADE)["ProviderType"] == "GitHub"
+
+
+def test_made_up_names_fit_however_deep_the_construct_is():
+    stack = a_stack()
+    place: Construct = stack
+    for depth in range(5):
+        place = Construct(place, f"RatherLongWindedPlace{depth}")
+    for id_ in ("GitHub", "GitHubOfTheOtherTeam"):
+        CodeConnection.github(place, id_)
+    names = [connection["ConnectionName"] for connection in of_type(synthesized(stack), MADE).values()]
+    assert len(set(names)) == 2
+    assert all(1 <= len(name) <= 32 for name in names)
+
+
+@pytest.mark.parametrize("name", ["a", "a" * 32])
+def test_names_of_1_to_32_characters_are_accepted(name):
+    connection = CodeConnection.github(a_stack(), "GitHub", connection_name=name)
+    assert connection.connection.connection_name == name
+
+
+@pytest.mark.parametrize("name", ["", "a" * 33])
+def test_fails_when_the_name_is_empty_or_too_long(name):
+    with refuses(repr(name), f"{len(name)} characters", at="Shop/GitHub", fix="use 1 to 32"):
+        CodeConnection.github(a_stack(), "GitHub", connection_name=name)
+
+
+def test_a_name_from_a_parameter_is_let_through():
+    stack = a_stack()
+    name = CfnParameter(stack, "Name").value_as_string
+    CodeConnection.github(stack, "GitHub", connection_name=name)
+    assert only(synthesized(stack), MADE)["ConnectionName"] == {"Ref": "Name"}
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        f"arn:aws:codeconnections:eu-west-1:111111111111:connection/{ID}",
+        f"arn:aws:codestar-connections:us-east-1:111111111111:connection/{ID}",
+        f"arn:aws-us-gov:codeconnections:us-gov-east-1:111111111111:connection/{ID}",
+        f"arn:aws-cn:codeconnections:cn-north-1:111111111111:connection/{ID}",
+    ],
+)
+def test_arns_of_connections_are_accepted(arn):
+    assert CodeConnection.from_connection_arn(arn).connection_arn == arn
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        "",
+        ID,
+        "my-connection",
+        "arn:aws:codeconnections:eu-west-1:111111111111:connection/",
+        f"arn:aws:codeconnections:eu-west-1:111111111111:host/{ID}",
+        f"arn:aws:codeconnections:eu-west-1:11111111:connection/{ID}",
+        f"arn:aws:codebuild:eu-west-1:111111111111:connection/{ID}",
+        f"arn:aws:codeconnections:eu-west-1:111111111111:connection/{ID}\n",
+        f" arn:aws:codeconnections:eu-west-1:111111111111:connection/{ID}",
+    ],
+)
+def test_fails_when_it_is_no_connections_arn(arn):
+    with refuses(repr(arn), at="CodeConnection.from_connection_arn", fix="aws codeconnections list-connections"):
+        CodeConnection.from_connection_arn(arn)
+
+
+def test_an_arn_from_a_parameter_is_let_through():
+    arn = CfnParameter(a_stack(), "Connection").value_as_string
+    assert CodeConnection.from_connection_arn(arn).connection_arn == arn
+
+
+def test_use_is_limited_to_this_connection_and_repository_under_both_names_of_the_service():
+    statements = [statement.to_json() for statement in use_connection(CONNECTION_ARN, "acme/shop")]
+    assert [(s["Action"], s["Resource"], s["Condition"]) for s in statements] == [
+        (
+            [f"{service}:UseConnection"],
+            [CONNECTION_ARN],
+            {"StringEqualsIfExists": {f"{service}:FullRepositoryId": "acme/shop"}},
+        )
+        for service in ("codeconnections", "codestar-connections")
+    ]
