@@ -11,8 +11,8 @@ TIME_TO_ANSWER_MS = 15_000
 LONGEST_REASON = 800
 
 
-class Kept(Exception):
-    """The bucket left the stack: its policy lets this function in no more."""
+class KeptError(Exception):
+    """The bucket left the stack: its policy lets nobody in."""
 
 
 def handler(event: dict[str, Any], context: Any) -> None:
@@ -52,8 +52,8 @@ def empty(bucket: str, context: Any) -> str:
                 deleted += len(keys)
     except s3.exceptions.NoSuchBucket:
         return "there is no such bucket"
-    except Kept:
-        return "kept: the bucket's policy lets this function in no more"
+    except KeptError:
+        return "kept: its policy does not let this function in"
     return f"{deleted} objects deleted"
 
 
@@ -68,7 +68,7 @@ def refuse_writes(s3: Any, bucket: str, context: Any) -> None:
         policy = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])
     except s3.exceptions.ClientError as error:
         if error.response["Error"]["Code"] == "AccessDenied":
-            raise Kept from error
+            raise KeptError from error
         raise
     partition = context.invoked_function_arn.split(":")[1]
     closed = {
