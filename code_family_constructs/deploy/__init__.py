@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from aws_cdk import aws_codepipeline as codepipeline
+if TYPE_CHECKING:  # reading an AppSpec file should not start Node
+    from aws_cdk import aws_codepipeline as codepipeline
 
-from code_family_constructs.permissions import Statement
+    from code_family_constructs.permissions import Statement
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,15 +20,15 @@ class DeployAction:
         artifact_readers: Functions that let whoever fetches the revision (instances, say) do what the statements say.
     """
 
-    action: codepipeline.IAction
-    permissions: Sequence[Statement]
-    artifact_readers: Sequence[Callable[[Sequence[Statement]], None]] = ()
+    action: "codepipeline.IAction"
+    permissions: "Sequence[Statement]"
+    artifact_readers: "Sequence[Callable[[Sequence[Statement]], None]]" = ()
 
 
 class Deployment(Protocol):
     """Something that a pipeline's stage can deploy; implement the one method to add a platform of your own."""
 
-    def deploy_action(self, action_name: str, revision: codepipeline.Artifact, run_order: int) -> DeployAction:
+    def deploy_action(self, action_name: str, revision: "codepipeline.Artifact", run_order: int) -> DeployAction:
         """The action that deploys a revision.
 
         Args:
