@@ -1,5 +1,6 @@
 """The wheel works by itself: with what it declares and nothing of this checkout."""
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -74,6 +75,21 @@ def test_it_synthesizes_without_extras(installed, tmp_path):
 @pytest.mark.parametrize("extra", ["boto3", "ministack", "syrupy", "cdk_nag", "yaml"])
 def test_the_empty_environment_is_empty(installed, extra):
     assert not (installed / extra).exists()
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "uv.txt", "package-lock.json"])
+def test_what_make_installs_is_hashed_and_says_no_address(name):
+    text = (ROOT / ".ci" / name).read_text()
+    assert "://" not in text
+    assert "--hash=sha256:" in text or '"integrity": "sha512-' in text
+
+
+def test_setup_says_what_is_missing():
+    environment = {**os.environ, "PYTHON": "no-such-python"}
+    done = subprocess.run([ROOT / ".ci/setup"], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "no 'no-such-python' on PATH" in done.stderr
+    assert "fix  install Python 3.11 or newer" in done.stderr
 
 
 def run(installed: Path, program: str, folder: Path) -> "subprocess.CompletedProcess[str]":
