@@ -4,11 +4,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from code_family_constructs.build.buildspec import Buildspec as Buildspec
+    from code_family_constructs.build.buildspec_checks import BuildHost as BuildHost
     from code_family_constructs.build.project import BuildProject as BuildProject
     from code_family_constructs.deploy import DeployAction as DeployAction
     from code_family_constructs.deploy import Deployment as Deployment
+    from code_family_constructs.deploy.appspec import Appspec as Appspec
+    from code_family_constructs.deploy.appspec import Ec2Appspec as Ec2Appspec
+    from code_family_constructs.deploy.appspec import EcsAppspec as EcsAppspec
+    from code_family_constructs.deploy.appspec import LambdaAppspec as LambdaAppspec
     from code_family_constructs.deploy.ec2_fleet import Ec2Fleet as Ec2Fleet
     from code_family_constructs.deploy.to_ec2 import Ec2Deployment as Ec2Deployment
+    from code_family_constructs.documents import Finding as Finding
     from code_family_constructs.errors import ConfigurationError as ConfigurationError
     from code_family_constructs.health import HealthGate as HealthGate
     from code_family_constructs.permissions import Statement as Statement
@@ -22,16 +29,23 @@ if TYPE_CHECKING:
 # Loaded at first use: a name from aws-cdk-lib costs up to a second of import time, and nobody needs all of them.
 _HOME = {
     "AlertTopic": "topic",
+    "Appspec": "deploy.appspec",
     "ArtifactStore": "pipeline.artifact_store",
+    "BuildHost": "build.buildspec_checks",
     "BuildProject": "build.project",
+    "Buildspec": "build.buildspec",
     "CodeConnection": "source.connection",
     "ConfigurationError": "errors",
     "DeliveryPipeline": "pipeline.delivery_pipeline",
     "DeployAction": "deploy",
     "Deployment": "deploy",
+    "Ec2Appspec": "deploy.appspec",
     "Ec2Deployment": "deploy.to_ec2",
     "Ec2Fleet": "deploy.ec2_fleet",
+    "EcsAppspec": "deploy.appspec",
+    "Finding": "documents",
     "HealthGate": "health",
+    "LambdaAppspec": "deploy.appspec",
     "ManualApproval": "pipeline.approval",
     "Source": "source.source",
     "Statement": "permissions",

@@ -1,5 +1,6 @@
 """The documentation runs: every Python block of the README and of docstrings, top to bottom."""
 
+import contextlib
 import re
 from pathlib import Path
 
@@ -22,8 +23,9 @@ def printed():
     document = sybil.parse(README)
     lines: list[str] = []
     document.namespace.update(print=lambda *values: lines.append(" ".join(map(str, values))))
-    for example in document.examples():
-        example.evaluate()
+    with contextlib.chdir(ROOT):
+        for example in document.examples():
+            example.evaluate()
     made = document.namespace
     for stack in (made["stack"], made["Shop"](made["App"](), "InYourApp", connection_arn=made["arn"])):
         assert synthesized(stack)["Resources"]
@@ -33,7 +35,7 @@ def printed():
 def test_what_the_readme_prints_is_what_it_says_it_prints(printed):
     blocks = re.findall(r"^```(\w*)\n(.*?)^```$", README.read_text(), re.DOTALL | re.MULTILINE)
     outputs = [text.removesuffix("…\n").rstrip() for language, text in blocks if not language and "→" not in text]
-    assert len(outputs) == 2
+    assert len(outputs) == 3
     for output in outputs:
         assert output in printed
 

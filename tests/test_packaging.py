@@ -42,7 +42,7 @@ def installed(wheel, tmp_path_factory):
     folder = tmp_path_factory.mktemp("installed")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder)
-    for name in sorted(closure({"aws-cdk-lib", "constructs"})):
+    for name in sorted(closure({"aws-cdk-lib", "constructs", "pyyaml"})):
         for file in metadata.distribution(name).files or ():
             top = file.parts[0]
             if top != ".." and top != "__pycache__" and not (folder / top).exists():
@@ -63,7 +63,11 @@ def test_it_declares_what_it_needs(wheel):
     with zipfile.ZipFile(wheel) as archive:
         text = archive.read(next(n for n in archive.namelist() if n.endswith("METADATA"))).decode()
     required = [line.removeprefix("Requires-Dist: ") for line in text.splitlines() if line.startswith("Requires-Dist")]
-    assert {Requirement(line).name for line in required if "extra" not in line} == {"aws-cdk-lib", "constructs"}
+    assert {Requirement(line).name for line in required if "extra" not in line} == {
+        "aws-cdk-lib",
+        "constructs",
+        "pyyaml",
+    }
 
 
 def test_it_synthesizes_without_extras(installed, tmp_path):
@@ -72,7 +76,7 @@ def test_it_synthesizes_without_extras(installed, tmp_path):
     assert done.stdout.split() == ["1", str(installed / "code_family_constructs" / "__init__.py")]
 
 
-@pytest.mark.parametrize("extra", ["boto3", "ministack", "syrupy", "cdk_nag", "yaml"])
+@pytest.mark.parametrize("extra", ["boto3", "ministack", "syrupy", "cdk_nag", "pytest"])
 def test_the_empty_environment_is_empty(installed, extra):
     assert not (installed / extra).exists()
 
