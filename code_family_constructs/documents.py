@@ -360,6 +360,7 @@ _KINDS: dict[str, ScalarKind] = {
 _MERGE = "tag:yaml.org,2002:merge"
 # Far more than a person writes; aliases of aliases make millions out of ten lines.
 _MOST_NODES = 50_000
+_DEEPEST = 100
 _UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 # What libyaml says, what that means, and what to do; the first that fits.
@@ -415,13 +416,14 @@ class _Reading:
             )
             return None
         try:
-            documents = _compose(text)
+            return self._root(_compose(text))
         except yaml.MarkedYAMLError as error:
             self._syntax(text, error)
-            return None
         except RecursionError:
             self._say("DOC107", 1, 1, "", "it is nested too deeply to read", "flatten it")
-            return None
+        return None
+
+    def _root(self, documents: Sequence[yaml.Node]) -> MapNode | None:
         filled = [node for node in documents if not _is_nothing(node)]
         if not filled:
             self._say("DOC106", 1, 1, "", "it is empty", "write at least one key")
@@ -461,6 +463,9 @@ class _Reading:
                 )
                 self._say("DOC107", line, column, path, problem, "write the values out")
             return Scalar("", "null", False, line, column, path)
+        if len(self._open) == _DEEPEST:
+            # What Python itself takes depends on who is calling.
+            raise RecursionError
         self._tag(node, path)
         self._open.append(node)
         try:

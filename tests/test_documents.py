@@ -145,6 +145,7 @@ def test_without_libyaml_documents_are_read_too(monkeypatch):
         ("", "DOC106", 1, "write at least one key"),
         ("a: &a [*a]\n", "DOC107", 1, "write the values out"),
         ("[" * 3000 + "]" * 3000, "DOC107", 1, "flatten"),
+        ("a: " + "[" * 100 + "]" * 100 + "\n", "DOC107", 1, "flatten"),
         ("a: {{ b }}\n", "DOC108", 1, "single quotes"),
         (": b\n", "DOC101", 1, "align the line"),
         ("? ''\n: b\n", "DOC108", 1, "write the key"),
