@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import Annotations, Duration, RemovalPolicy
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
@@ -14,6 +14,9 @@ from code_family_constructs.errors import ConfigurationError
 from code_family_constructs.names import NameRule, physical_name
 from code_family_constructs.permissions import ServiceRole, Statement, arn
 from code_family_constructs.tokens import unresolved
+
+if TYPE_CHECKING:
+    from code_family_constructs.build.buildspec import Buildspec
 
 _PROJECT_NAME = NameRule("project", "[A-Za-z0-9_-]", 150, shortest=2, first="[A-Za-z0-9]")
 _TIMEOUT = Duration.minutes(30)
@@ -32,7 +35,8 @@ class BuildProject(Construct):
         scope: Parent construct.
         id: Construct id.
         project_name: Name in the console, 2 to 150 characters; made from the stack's name when left out.
-        buildspec: Path of the buildspec in the revision.
+        buildspec: Path of the buildspec in the revision. Or a `Buildspec`, which then is part of the project and not of
+            the revision: it is checked against this image and privilege, and its smells become warnings at synth.
         build_image: Image to build in. The default is moved forward by releases of this library.
         compute_type: How many cores and how much memory; a size up doubles the price of a minute.
         privileged: Run Docker in the build. Anything in the build can then become root on the build host.
@@ -40,7 +44,8 @@ class BuildProject(Construct):
         queued_timeout: When a build that has not started is given up, 5 minutes to 8 hours.
 
     Raises:
-        ConfigurationError: A name or a duration that CodeBuild would refuse, or a buildspec that is no path.
+        ConfigurationError: A name or a duration that CodeBuild would refuse, a buildspec that is no path, or one that
+            would not run here or gives a secret away.
     """
 
     def __init__(
@@ -49,7 +54,7 @@ class BuildProject(Construct):
         id: str,
         *,
         project_name: str | None = None,
-        buildspec: str = "buildspec.yml",
+        buildspec: "str | Buildspec" = "buildspec.yml",
         build_image: codebuild.IBuildImage = codebuild.LinuxBuildImage.AMAZON_LINUX_2023_6,
         compute_type: codebuild.ComputeType = codebuild.ComputeType.SMALL,
         privileged: bool = False,
@@ -58,7 +63,7 @@ class BuildProject(Construct):
     ) -> None:
         super().__init__(scope, id)
         name = physical_name(self, scope, id, project_name, _PROJECT_NAME)
-        _check_buildspec(self, buildspec)
+        source = _buildspec(self, buildspec, build_image, privileged)
         # https://docs.aws.amazon.com/codebuild/latest/userguide/limits.html
         if timeout is not _TIMEOUT:
             _check_minutes(self, "timeout", timeout, 5, 2160)
@@ -86,7 +91,8 @@ class BuildProject(Construct):
             "Project",
             project_name=name,
             role=self._role.frozen,
-            build_spec=_build_spec(buildspec),
+            # The L2 hands on what it calls a file name as it is; CodeBuild takes a path or a whole buildspec there.
+            build_spec=_build_spec(source),
             environment=codebuild.BuildEnvironment(
                 build_image=build_image, compute_type=compute_type, privileged=privileged
             ),
@@ -127,7 +133,29 @@ def _build_spec(path: str) -> codebuild.BuildSpec:
     return codebuild.BuildSpec.from_source_filename(path)
 
 
-def _check_buildspec(at: Construct, buildspec: str) -> None:
+def _buildspec(
+    at: Construct, buildspec: "str | Buildspec", build_image: codebuild.IBuildImage, privileged: bool
+) -> str:
+    """The path, or the whole text."""
+    if isinstance(buildspec, str):
+        _check_path(at, buildspec)
+        return buildspec
+    # Here, since most projects name a file and need no grammar.
+    from code_family_constructs.build.buildspec_checks import BuildHost
+
+    host = BuildHost(image=build_image.image_id, environment_type=build_image.type, privileged=privileged)
+    for finding in buildspec.findings_on(host):
+        if finding.severity == "error" or finding.code in _SECRETS:
+            raise ConfigurationError(str(finding), at=at, fix=finding.fix)
+        Annotations.of(at).add_warning_v2(f"code-family:{finding.code}", str(finding))
+    return buildspec.render()
+
+
+# A credential in a template can be read by everyone who can read the stack.
+_SECRETS = ("BS302", "BS303")
+
+
+def _check_path(at: Construct, buildspec: str) -> None:
     if unresolved(buildspec):
         return
     if "\n" in buildspec or not buildspec.endswith((".yml", ".yaml", ".json")):

@@ -50,8 +50,7 @@ class Ec2Deployment(Construct):
 
     Raises:
         ConfigurationError: Nothing to deploy to, more groups than AWS takes, instances that could not read the
-        revision,
-            or a health gate without alarms.
+            revision, or a health gate without alarms.
 
     https://docs.aws.amazon.com/codedeploy/latest/userguide/deployment-groups.html
     """

@@ -121,8 +121,7 @@ class DeliveryPipeline(Construct):
 
         Raises:
             ConfigurationError: A stage without actions, a name used twice or that CodePipeline would refuse, an
-            artifact
-                that nothing makes, or one that the deployment cannot read.
+                artifact that nothing makes, or one that the deployment cannot read.
         """
         if unresolved(name):
             raise ConfigurationError(

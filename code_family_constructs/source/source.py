@@ -18,7 +18,6 @@ class Source:
     """Where revisions come from; made with `Source.github(…)`.
 
     Attributes:
-        action_name: Name of the action in the Source stage.
         describe: The source in one line, for people.
         full_clone: The artifact is a reference that only CodeBuild can follow, not a ZIP file.
         source_action: Makes the action for a pipeline.
@@ -26,7 +25,6 @@ class Source:
         build_permissions: What a build needs to fetch the source itself.
     """
 
-    action_name: str
     describe: str
     full_clone: bool
     source_action: Callable[[codepipeline.Artifact], codepipeline.IAction]
@@ -74,7 +72,6 @@ class Source:
             )
 
         return Source(
-            action_name="GitHub",
             describe=f"{repository}@{branch}",
             full_clone=code_build_clone_output,
             source_action=action,

@@ -1,11 +1,12 @@
 """The build project: starts where it should, stops when it should, and may write its log and nothing else."""
 
 import pytest
-from aws_cdk import App, CfnParameter, Duration, Stack
+from aws_cdk import App, CfnParameter, Duration, Stack, assertions
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_kms as kms
 
-from code_family_constructs import BuildProject, Statement
+from code_family_constructs import BuildProject, Buildspec, ConfigurationError, Statement
+from code_family_constructs.build.buildspec import Env, Phase, Phases
 from code_family_constructs.testing import synthesized, text_of
 from tests.helpers import a_stack, allowed, of_type, only, refuses
 
@@ -130,6 +131,40 @@ def test_fails_when_the_buildspec_is_no_path(text):
 def test_fails_when_the_buildspec_is_outside_of_the_revision(path):
     with refuses(repr(path), at="Shop/Build", fix="give a path relative to the root of the repository"):
         BuildProject(a_stack(), "Build", buildspec=path)
+
+
+def test_a_buildspec_written_here_is_the_projects_own():
+    stack = a_stack()
+    spec = Buildspec(phases=Phases(build=Phase(commands=["make", "echo 'a: b'"])))
+    BuildProject(stack, "Build", buildspec=spec)
+    text = only(synthesized(stack), "AWS::CodeBuild::Project")["Source"]["BuildSpec"]
+    assert Buildspec.from_text(text) == spec
+
+
+def test_fails_when_its_buildspec_needs_what_the_build_host_lacks():
+    spec = Buildspec(phases=Phases(build=Phase(commands=["docker build ."])))
+    with refuses("docker build", at="Shop/Build", fix="privileged"):
+        BuildProject(a_stack(), "Build", buildspec=spec)
+    BuildProject(a_stack(), "Build", buildspec=spec, privileged=True)
+
+
+def test_fails_when_its_buildspec_gives_a_secret_away():
+    secret = Env(variables={"KEY_ID": "AKIAIOSFODNN7EXAMPLE"})
+    spec = Buildspec(env=secret, phases=Phases(build=Phase(commands=["make"])))
+    with pytest.raises(ConfigurationError, match="secrets-manager") as refused:
+        BuildProject(a_stack(), "Build", buildspec=spec)
+    assert "BS302" in str(refused.value)
+    assert "AKIA" not in str(refused.value)
+
+
+def test_smells_of_its_buildspec_are_warnings():
+    stack = a_stack()
+    spec = Buildspec(env=Env(variables={"CODEBUILD_MINE": "1"}), phases=Phases(build=Phase(commands=["make"])))
+    BuildProject(stack, "Build", buildspec=spec)
+    [warning] = assertions.Annotations.from_stack(stack).find_warning(
+        "/Shop/Build", assertions.Match.string_like_regexp("BS301")
+    )
+    assert "CODEBUILD_MINE" in str(warning.entry.data)
 
 
 def test_parameters_are_let_through():
