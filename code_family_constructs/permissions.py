@@ -80,33 +80,49 @@ class ServiceRole:
     ) -> None:
         self._scope = scope
         self._id = id
-        self._statements: list[Statement] = []
-        self._reasons: dict[str, str] = {}
-        self._policies: list[iam.CfnManagedPolicy] = []
-        self._check(statements)
-        documents = self._documents(statements)
-        policies = [self._policy(document) for document in documents]
+        self._permissions = Permissions(scope, f"{id}Policy")
         self.role = iam.Role(
             scope,
             id,
             assumed_by=iam.ServicePrincipal(service, conditions=_confused_deputy(source_arn) if source_arn else None),
-            managed_policies=policies,
+            managed_policies=self._attachable(self._permissions.add(statements)),
         )
         self.frozen: iam.IRole = self.role.without_policy_updates()
-        self._acknowledge(statements)
 
     def allow(self, *statements: Statement) -> None:
         """Adds statements to the role's policy."""
-        self._check(statements)
-        documents = self._documents(statements)
-        for policy, document in zip(self._policies, documents, strict=False):
-            policy.policy_document = document
-        for document in documents[len(self._policies) :]:
-            self.role.add_managed_policy(self._policy(document))
-            acknowledge(self._policies[-1], self._reasons)
-        self._acknowledge(statements)
+        for policy in self._attachable(self._permissions.add(statements)):
+            self.role.add_managed_policy(policy)
 
-    def _documents(self, statements: Sequence[Statement]) -> list[dict[str, Any]]:
+    def _attachable(self, policies: Mapping[str, iam.CfnManagedPolicy]) -> list[iam.IManagedPolicy]:
+        return [
+            iam.ManagedPolicy.from_managed_policy_arn(self._scope, f"{self._id}Permissions{number}", policy.ref)
+            for number, policy in policies.items()
+        ]
+
+
+class Permissions:
+    """Statements in customer managed policies, as many as IAM's limit on their length takes.
+
+    Each wildcard in them is acknowledged on the policy, with its reason.
+
+    Args:
+        scope: Parent of the policies.
+        id: Construct id of the first policy; a number follows for each further one.
+        role_names: Roles to attach the policies to; left out, the caller attaches them.
+    """
+
+    def __init__(self, scope: Construct, id: str, *, role_names: Sequence[str] = ()) -> None:
+        self._scope = scope
+        self._id = id
+        self._role_names = role_names
+        self._statements: list[Statement] = []
+        self._reasons: dict[str, str] = {}
+        self._policies: list[iam.CfnManagedPolicy] = []
+
+    def add(self, statements: Sequence[Statement]) -> Mapping[str, iam.CfnManagedPolicy]:
+        """Adds statements, and returns the policies that had to be made for them by the number in their id."""
+        self._check(statements)
         self._statements += statements
         documents = _documents(self._statements)
         if len(documents) > _MOST_POLICIES:
@@ -115,13 +131,21 @@ class ServiceRole:
                 at=self._scope,
                 fix="split what the role is for, such as a pipeline with fewer stages",
             )
-        return documents
-
-    def _policy(self, document: dict[str, Any]) -> iam.IManagedPolicy:
-        number = str(len(self._policies) + 1) if self._policies else ""
-        policy = iam.CfnManagedPolicy(self._scope, f"{self._id}Policy{number}", policy_document=document)
-        self._policies.append(policy)
-        return iam.ManagedPolicy.from_managed_policy_arn(self._scope, f"{self._id}Permissions{number}", policy.ref)
+        for policy, document in zip(self._policies, documents, strict=False):
+            policy.policy_document = document
+        made: dict[str, iam.CfnManagedPolicy] = {}
+        for index in range(len(self._policies), len(documents)):
+            number = str(index + 1) if index else ""
+            made[number] = iam.CfnManagedPolicy(
+                self._scope,
+                f"{self._id}{number}",
+                policy_document=documents[index],
+                roles=list(self._role_names) or None,
+            )
+            self._policies.append(made[number])
+            acknowledge(made[number], self._reasons)
+        self._acknowledge(statements)
+        return made
 
     def _check(self, statements: Sequence[Statement]) -> None:
         for statement in statements:
@@ -144,12 +168,12 @@ class ServiceRole:
         for statement in statements:
             for resource in statement.resources:
                 if "*" in resource and statement.wildcard_reason is not None:
-                    reasons_so_far = found.setdefault(f"IAM5[Resource::{flat(self._scope, resource)}]", [])
-                    if statement.wildcard_reason not in reasons_so_far:
-                        reasons_so_far.append(statement.wildcard_reason)
+                    so_far = found.setdefault(f"IAM5[Resource::{flat(self._scope, resource)}]", [])
+                    if statement.wildcard_reason not in so_far:
+                        so_far.append(statement.wildcard_reason)
         reasons = {finding: "; ".join(each) for finding, each in found.items() if finding not in self._reasons}
         self._reasons |= reasons
-        # Which of the policies a statement is in may change with the next one; a reason without a finding says nothing.
+        # In which policy a statement is may change with the next one; a reason without a finding says nothing.
         for policy in self._policies:
             acknowledge(policy, reasons)
 

@@ -22,7 +22,7 @@ class DeployAction:
 
     action: "codepipeline.IAction"
     permissions: "Sequence[Statement]"
-    artifact_readers: "Sequence[Callable[[Sequence[Statement]], None]]" = ()
+    artifact_readers: "Sequence[Callable[[Sequence[Statement]], object]]" = ()
 
 
 class Deployment(Protocol):

@@ -395,7 +395,9 @@ def _listeners(
             default_target_groups=[target_group],
             open=internet_facing,
         )
-        balancer.add_redirect(open=internet_facing)
+        redirect = balancer.add_redirect(open=internet_facing)
+        only = "this listener does nothing but redirect to HTTPS"
+        acknowledge(redirect, {"ELBv2ACMCertificateRequired": only}, pack="NIST.800.53.R5")
     return listener
 
 

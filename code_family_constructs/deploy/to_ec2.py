@@ -16,7 +16,7 @@ from code_family_constructs.deploy.ec2_fleet import Ec2Fleet
 from code_family_constructs.errors import ConfigurationError
 from code_family_constructs.health import HealthGate
 from code_family_constructs.names import NameRule, check_count, physical_name
-from code_family_constructs.permissions import ServiceRole, Statement, arn
+from code_family_constructs.permissions import Permissions, ServiceRole, Statement, arn
 from code_family_constructs.tokens import unresolved
 
 _ONE_AT_A_TIME = codedeploy.ServerDeploymentConfig.ONE_AT_A_TIME
@@ -206,7 +206,7 @@ def _readers(
     groups: Sequence[autoscaling.IAutoScalingGroup],
     tags: codedeploy.InstanceTagSet | None,
     roles: Sequence[iam.IRole] | None,
-) -> list[Callable[[Sequence[Statement]], None]]:
+) -> list[Callable[[Sequence[Statement]], object]]:
     if fleet is not None:
         return [fleet.allow]
     owned = [group for group in groups if isinstance(group, autoscaling.AutoScalingGroup)]
@@ -216,9 +216,14 @@ def _readers(
             at=at,
             fix="give instance_roles=[…] with the roles of the instances, or instance_roles=[] if they may already",
         )
-    if roles is not None:
-        return [_reader(at, role) for role in roles]
-    return [_reader(at, _role_of(at, group)) for group in owned]
+    if roles is None:
+        roles = [_role_of(at, group) for group in owned]
+    for role in roles:
+        _check_account(at, role)
+    if not roles:
+        return []
+    permissions = Permissions(at, "InstancePolicy", role_names=[role.role_name for role in roles])
+    return [permissions.add]
 
 
 def _role_of(at: Construct, group: autoscaling.AutoScalingGroup) -> iam.IRole:
@@ -232,7 +237,7 @@ def _role_of(at: Construct, group: autoscaling.AutoScalingGroup) -> iam.IRole:
         ) from error
 
 
-def _reader(at: Construct, role: iam.IRole) -> Callable[[Sequence[Statement]], None]:
+def _check_account(at: Construct, role: iam.IRole) -> None:
     account, ours = role.env.account, Stack.of(at).account
     if not unresolved(account) and not unresolved(ours) and account != ours:
         raise ConfigurationError(
@@ -240,12 +245,6 @@ def _reader(at: Construct, role: iam.IRole) -> Callable[[Sequence[Statement]], N
             at=at,
             fix="let it read the artifact bucket and use its key over there, and give instance_roles=[] here",
         )
-
-    def allow(statements: Sequence[Statement]) -> None:
-        for statement in statements:
-            role.add_to_principal_policy(iam.PolicyStatement.from_json(statement.to_json()))
-
-    return allow
 
 
 def _service_statements(

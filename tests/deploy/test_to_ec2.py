@@ -160,11 +160,22 @@ def test_instances_of_the_fleet_may_read_the_revision(to_fleet):
 
 
 def test_instances_of_a_users_own_group_may_read_the_revision(to_own):
-    assert allowed(to_own, "InstanceRole") == {"s3:GetObject on arn:aws:s3:::artifacts/app.zip"}
+    assert allowed_by_attachment(to_own, "InstanceRole") == {"s3:GetObject on arn:aws:s3:::artifacts/app.zip"}
 
 
 def test_tagged_instances_may_read_the_revision_through_the_roles_that_were_named(to_own):
-    assert allowed(to_own, "ServerRole") == {"s3:GetObject on arn:aws:s3:::artifacts/app.zip"}
+    assert allowed_by_attachment(to_own, "ServerRole") == {"s3:GetObject on arn:aws:s3:::artifacts/app.zip"}
+
+
+def allowed_by_attachment(template, role):
+    """What the managed policies say that are attached to a role by its name; nothing may be inline."""
+    assert of_type(template, "AWS::IAM::Policy") == {}
+    policies = [
+        name
+        for name, policy in of_type(template, "AWS::IAM::ManagedPolicy").items()
+        if any(attached["Ref"].startswith(role) for attached in policy.get("Roles", ()))
+    ]
+    return {line for policy in policies for line in allowed(template, policy)}
 
 
 def test_tags_alone_are_a_target(to_own):
