@@ -1,4 +1,4 @@
-"""What the reference stack leaves out, together: AWS's checkers find nothing in the other ways to use the constructs."""
+"""Other ways to use the constructs than the reference stack's: the checkers find nothing in them either."""
 
 import json
 
@@ -40,6 +40,7 @@ def https_with_two_stages(stack):
     )
     staging = Ec2Deployment(stack, "ToStaging", fleet=fleet, health=fleet.health)
     pipeline.add_stage("Staging", deploy=staging, test=BuildProject(stack, "Smoke", buildspec="smoke.yml"))
+    production = Ec2Fleet(stack, "Production", certificate=certificate, vpc=fleet.vpc)
     half = codedeploy.ServerDeploymentConfig.HALF_AT_A_TIME
     pipeline.add_stage(
         "Production",
@@ -49,7 +50,7 @@ def https_with_two_stages(stack):
             notify_emails=["release@acme.example"],
             timeout=Duration.days(60),
         ),
-        deploy=Ec2Deployment(stack, "ToProduction", fleet=fleet, deployment_config=half),
+        deploy=Ec2Deployment(stack, "ToProduction", fleet=production, deployment_config=half),
         input="infra",
     )
 
