@@ -4,10 +4,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from code_family_constructs.build import Build as Build
     from code_family_constructs.build.buildspec import Buildspec as Buildspec
     from code_family_constructs.build.buildspec_checks import BuildHost as BuildHost
     from code_family_constructs.build.project import BuildProject as BuildProject
     from code_family_constructs.deploy import DeployAction as DeployAction
+    from code_family_constructs.deploy import DeployContext as DeployContext
     from code_family_constructs.deploy import Deployment as Deployment
     from code_family_constructs.deploy.appspec import Appspec as Appspec
     from code_family_constructs.deploy.appspec import Ec2Appspec as Ec2Appspec
@@ -31,6 +33,7 @@ _HOME = {
     "AlertTopic": "topic",
     "Appspec": "deploy.appspec",
     "ArtifactStore": "pipeline.artifact_store",
+    "Build": "build",
     "BuildHost": "build.buildspec_checks",
     "BuildProject": "build.project",
     "Buildspec": "build.buildspec",
@@ -38,6 +41,7 @@ _HOME = {
     "ConfigurationError": "errors",
     "DeliveryPipeline": "pipeline.delivery_pipeline",
     "DeployAction": "deploy",
+    "DeployContext": "deploy",
     "Deployment": "deploy",
     "Ec2Appspec": "deploy.appspec",
     "Ec2Deployment": "deploy.to_ec2",

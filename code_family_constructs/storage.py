@@ -1,18 +1,16 @@
 """Floor 0: buckets that are private, encrypted, TLS-only and logged, and how they end."""
 
 from collections.abc import Sequence
-from importlib import resources
 from typing import Any
 
 from aws_cdk import CustomResource, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from code_family_constructs.errors import ConfigurationError
-from code_family_constructs.permissions import ServiceRole, Statement, acknowledge, arn, pseudo
+from code_family_constructs.permissions import acknowledge, arn, pseudo
 
 # Long enough to look into last quarter's incident, short enough that nobody pays for it unknowingly.
 LOG_DAYS = 90
@@ -158,49 +156,19 @@ class _BucketEmptier(Construct):
     def __init__(self, scope: Construct, id: str) -> None:
         super().__init__(scope, id)
         # Imported here: aws_lambda is a second of import time that only stacks with such buckets should pay.
-        from aws_cdk import aws_lambda as lambda_
+        from code_family_constructs.functions import PythonFunction
 
-        log_group = logs.LogGroup(
-            self, "Logs", retention=logs.RetentionDays.ONE_MONTH, removal_policy=RemovalPolicy.DESTROY
-        )
-        self._role = ServiceRole(
-            self,
-            service="lambda.amazonaws.com",
-            statements=[
-                Statement(
-                    actions=["logs:CreateLogStream", "logs:PutLogEvents"],
-                    resources=[log_group.log_group_arn],
-                )
-            ],
-        )
-        source = (resources.files("code_family_constructs.handlers") / "empty_bucket.py").read_text()
-        function = lambda_.CfnFunction(
+        self._function = PythonFunction(
             self,
             "Function",
+            module="empty_bucket",
             description="Empties buckets whose stack is being deleted",
-            runtime="python3.14",
-            handler="index.handler",
-            code=lambda_.CfnFunction.CodeProperty(zip_file=source),
-            role=self._role.role.role_arn,
-            timeout=900,
-            memory_size=256,
-            logging_config=lambda_.CfnFunction.LoggingConfigProperty(log_group=log_group.log_group_name),
+            timeout=Duration.minutes(15),
+            concurrency="CloudFormation calls it once for each bucket, when the stack is deleted",
+            failures="CloudFormation waits for its answer and reports a failure itself",
+            network="it calls S3 and CloudFormation's response URL alone; both are public endpoints",
         )
-        self._service_token: str = function.attr_arn
-        acknowledge(
-            function,
-            {
-                "LambdaConcurrency": "CloudFormation calls it once for each bucket, when the stack is deleted",
-                "LambdaDLQ": "CloudFormation waits for its answer and reports a failure itself",
-                "LambdaInsideVPC": "it calls S3 and CloudFormation's response URL alone; both are public endpoints",
-            },
-            pack="NIST.800.53.R5",
-        )
-        acknowledge(
-            log_group,
-            {"CloudWatchLogGroupEncrypted": "the log holds counts and error texts, no data; CloudWatch encrypts it"},
-            pack="NIST.800.53.R5",
-        )
+        self._service_token: str = self._function.function.function_arn
 
     def empty(self, bucket: s3.Bucket) -> CustomResource:
         # In the bucket's policy and not in the role's: when a stack turns from DESTROY to RETAIN, the permission is
@@ -210,7 +178,7 @@ class _BucketEmptier(Construct):
             (_EMPTY_OBJECTS, bucket.arn_for_objects("*")),
         ):
             bucket.add_to_resource_policy(
-                iam.PolicyStatement(principals=[self._role.role], actions=list(actions), resources=[resource])
+                iam.PolicyStatement(principals=[self._function.role], actions=list(actions), resources=[resource])
             )
         emptied = CustomResource(
             bucket,

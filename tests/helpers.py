@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from aws_cdk import App, Stack
+from aws_cdk import aws_codepipeline as codepipeline
 from hypothesis import settings
 
-from code_family_constructs import CodeConnection, ConfigurationError, Source
+from code_family_constructs import CodeConnection, ConfigurationError, DeployContext, Source
 from code_family_constructs.testing import statements_of, text_of
 
 # The time of an example is the time of Node's answer, on a machine that others use too.
@@ -25,6 +26,18 @@ def a_stack() -> Stack:
 
 def a_source(**settings: Any) -> Source:
     return Source.github("acme/shop", connection=CodeConnection.from_connection_arn(CONNECTION_ARN), **settings)
+
+
+def a_context(**settings: Any) -> DeployContext:
+    """A place in a pipeline, as the pipeline itself would describe it."""
+    defaults: dict[str, Any] = {
+        "pipeline_name": "Shop-Pipeline",
+        "stage_name": "Production",
+        "action_name": "Deploy",
+        "run_order": 1,
+        "revision": codepipeline.Artifact("Build"),
+    }
+    return DeployContext(**{**defaults, **settings})
 
 
 @contextmanager

@@ -6,12 +6,11 @@ from typing import Any
 from aws_cdk import Stack
 from aws_cdk import aws_autoscaling as autoscaling
 from aws_cdk import aws_codedeploy as codedeploy
-from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_codepipeline_actions as actions
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from code_family_constructs.deploy import DeployAction
+from code_family_constructs.deploy import DeployAction, DeployContext
 from code_family_constructs.deploy.ec2_fleet import Ec2Fleet
 from code_family_constructs.errors import ConfigurationError
 from code_family_constructs.health import HealthGate
@@ -124,7 +123,7 @@ class Ec2Deployment(Construct):
                 enabled=False, alarms=[]
             )
 
-    def deploy_action(self, action_name: str, revision: codepipeline.Artifact, run_order: int) -> DeployAction:
+    def deploy_action(self, context: DeployContext) -> DeployAction:
         if self._by_name is None:
             # Given the group itself, aws-cdk-lib grants its instances `s3:GetObject*`, `s3:List*` and more.
             self._by_name = codedeploy.ServerDeploymentGroup.from_server_deployment_group_attributes(
@@ -135,7 +134,10 @@ class Ec2Deployment(Construct):
             )
         return DeployAction(
             action=actions.CodeDeployServerDeployAction(
-                action_name=action_name, deployment_group=self._by_name, input=revision, run_order=run_order
+                action_name=context.action_name,
+                deployment_group=self._by_name,
+                input=context.revision,
+                run_order=context.run_order,
             ),
             # https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-CodeDeploy.html
             permissions=[

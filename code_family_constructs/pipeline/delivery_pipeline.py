@@ -7,8 +7,8 @@ from aws_cdk import aws_codepipeline_actions as actions
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
-from code_family_constructs.build.project import BuildProject
-from code_family_constructs.deploy import Deployment
+from code_family_constructs.build import Build
+from code_family_constructs.deploy import DeployContext, Deployment
 from code_family_constructs.errors import ConfigurationError
 from code_family_constructs.names import NameRule, check_name, physical_name
 from code_family_constructs.permissions import ServiceRole, Statement, arn
@@ -54,7 +54,7 @@ class DeliveryPipeline(Construct):
         id: str,
         *,
         source: Source,
-        build: BuildProject | None = None,
+        build: Build | None = None,
         build_artifacts: Sequence[str] | None = None,
         artifact_store: ArtifactStore | None = None,
         execution_mode: codepipeline.ExecutionMode = codepipeline.ExecutionMode.SUPERSEDED,
@@ -74,7 +74,7 @@ class DeliveryPipeline(Construct):
         self.artifact_store.admit(self, self._name)
         self._source = source
         self._artifacts = {name: codepipeline.Artifact(name) for name in ("Source", *names)}
-        self._projects: list[BuildProject] = []
+        self._projects: list[Build] = []
         self._stages = ["Source", "Build"] if build is not None else ["Source"]
         self._default_input = names[0] if names else "Source"
         self._role = ServiceRole(
@@ -107,7 +107,7 @@ class DeliveryPipeline(Construct):
         *,
         approval: ManualApproval | None = None,
         deploy: Deployment | None = None,
-        test: BuildProject | None = None,
+        test: Build | None = None,
         input: str | None = None,
     ) -> codepipeline.IStage:
         """Adds a stage after those that are there: first the approval, then the deployment, then the test.
@@ -137,8 +137,16 @@ class DeliveryPipeline(Construct):
             stage_actions.append(action)
             permissions += needed
         if deploy is not None:
-            deployed = deploy.deploy_action("Deploy", self._artifacts[artifact], len(stage_actions) + 1)
-            stage_actions.append(deployed.action)
+            deployed = deploy.deploy_action(
+                DeployContext(
+                    pipeline_name=self._name,
+                    stage_name=name,
+                    action_name="Deploy",
+                    run_order=len(stage_actions) + 1,
+                    revision=self._artifacts[artifact],
+                )
+            )
+            stage_actions += [*deployed.prepared_by, deployed.action]
             permissions += deployed.permissions
             for allow in deployed.artifact_readers:
                 allow(self.artifact_store.permissions_of_reader(self._name))
@@ -150,7 +158,7 @@ class DeliveryPipeline(Construct):
         self._stages.append(name)
         return self.pipeline.add_stage(stage_name=name, actions=stage_actions)
 
-    def _first_stages(self, build: BuildProject | None, names: Sequence[str]) -> list[codepipeline.StageProps]:
+    def _first_stages(self, build: Build | None, names: Sequence[str]) -> list[codepipeline.StageProps]:
         source = self._source.source_action(self._artifacts["Source"])
         stages = [codepipeline.StageProps(stage_name="Source", actions=[source])]
         if build is not None:
@@ -159,7 +167,7 @@ class DeliveryPipeline(Construct):
             stages.append(codepipeline.StageProps(stage_name="Build", actions=[action]))
         return stages
 
-    def _use(self, build: BuildProject) -> list[Statement]:
+    def _use(self, build: Build) -> list[Statement]:
         """Lets a project use this pipeline's artifacts, and says what the pipeline needs of the project."""
         if any(build is known for known in self._projects):
             return []
@@ -174,7 +182,7 @@ class DeliveryPipeline(Construct):
     def _build_action(
         self,
         action_name: str,
-        build: BuildProject,
+        build: Build,
         artifact: str,
         run_order: int,
         *,
@@ -213,7 +221,7 @@ class DeliveryPipeline(Construct):
         )
         return action, permissions
 
-    def _artifact_names(self, given: Sequence[str] | None, build: BuildProject | None) -> Sequence[str]:
+    def _artifact_names(self, given: Sequence[str] | None, build: Build | None) -> Sequence[str]:
         if build is None:
             if given is not None:
                 raise ConfigurationError(
@@ -238,7 +246,7 @@ class DeliveryPipeline(Construct):
         return names
 
     def _check_stage(
-        self, name: str, approval: ManualApproval | None, deploy: Deployment | None, test: BuildProject | None
+        self, name: str, approval: ManualApproval | None, deploy: Deployment | None, test: Build | None
     ) -> None:
         if name in self._stages:
             raise ConfigurationError(

@@ -7,7 +7,6 @@ from aws_cdk import App, CfnParameter, Fn, Stack
 from aws_cdk import aws_autoscaling as autoscaling
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_codedeploy as codedeploy
-from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_elasticloadbalancing as elb
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
@@ -22,7 +21,7 @@ from code_family_constructs import (
     Statement,
 )
 from code_family_constructs.testing import synthesized, text_of
-from tests.helpers import a_source, a_stack, allowed, of_type, only, refuses
+from tests.helpers import a_context, a_source, a_stack, allowed, of_type, only, refuses
 
 GROUP = "AWS::CodeDeploy::DeploymentGroup"
 TAGS: dict[str, Any] = {"ec2_instance_tags": codedeploy.InstanceTagSet({"Role": ["web"]}), "instance_roles": []}
@@ -63,7 +62,7 @@ def templates():
     fleet = Ec2Fleet(fleet_stack, "Fleet", certificate=None)
     to_fleet = Ec2Deployment(fleet_stack, "Deployment", fleet=fleet, health=fleet.health)
     fleet.health.watch("Late", metric=cloudwatch.Metric(namespace="Shop", metric_name="orders"), threshold=1)
-    action = to_fleet.deploy_action("Deploy", codepipeline.Artifact("Build"), 1)
+    action = to_fleet.deploy_action(a_context())
     iam.CfnManagedPolicy(
         fleet_stack,
         "Pipeline",
@@ -100,7 +99,7 @@ def templates():
         instance_roles=[instance_role(own, "ServerRole")],
     )
     for deployment in (to_own, tagged):
-        for allow in deployment.deploy_action("Deploy", codepipeline.Artifact("Build"), 1).artifact_readers:
+        for allow in deployment.deploy_action(a_context()).artifact_readers:
             allow([Statement(actions=["s3:GetObject"], resources=["arn:aws:s3:::artifacts/app.zip"])])
     return {stack.stack_name: synthesized(stack) for stack in (fleet_stack, own)}
 

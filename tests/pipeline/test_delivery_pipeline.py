@@ -33,10 +33,13 @@ class ToWebsite:
         self.bucket = bucket
         self.readers: list[Statement] = []
 
-    def deploy_action(self, action_name, revision, run_order):
+    def deploy_action(self, context):
         return DeployAction(
             action=actions.S3DeployAction(
-                action_name=action_name, bucket=self.bucket, input=revision, run_order=run_order
+                action_name=context.action_name,
+                bucket=self.bucket,
+                input=context.revision,
+                run_order=context.run_order,
             ),
             permissions=[Statement(actions=["s3:PutObject"], resources=["arn:aws:s3:::website/index.html"])],
             artifact_readers=[self.readers.extend],

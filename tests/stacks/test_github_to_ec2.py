@@ -82,7 +82,7 @@ def test_names_of_what_holds_state_are_kept(reference):
         "ArtifactsAccessLogsBucketE76260C0",
         "ArtifactsBucket88671897",
         "ArtifactsKeyA4B22E2B",
-        "BucketEmptierLogsA31F1C0F",
+        "BucketEmptierFunctionLogs6DEA2D3B",
         "BuildLogs04E75593",
         "DeploymentApplication7D968237",
         "DeploymentDeploymentGroup7E7F554F",

@@ -23,7 +23,7 @@ PIPELINE = "PipelineRoleD68726F7"
 BUILD = "BuildRoleB7C66CB2"
 CODEDEPLOY = "DeploymentRole27A8D055"
 INSTANCE = "FleetRole427BC000"
-EMPTIER = "BucketEmptierRole300D71B1"
+EMPTIER = "BucketEmptierFunctionRole7D46806E"
 ROLES = {PIPELINE: "pipeline", BUILD: "build", CODEDEPLOY: "codedeploy", INSTANCE: "instance", EMPTIER: "emptier"}
 
 ALARMS = "cloudwatch.amazonaws.com"
@@ -66,7 +66,7 @@ def places(physical):
         "target_group": physical.ref("FleetTargetGroupE530A1E5"),
         "instance_role": physical.attribute(INSTANCE, "Arn"),
         "emptier_role": physical.attribute(EMPTIER, "Arn"),
-        "emptier_log": physical.attribute("BucketEmptierLogsA31F1C0F", "Arn").removesuffix(":*"),
+        "emptier_log": physical.attribute("BucketEmptierFunctionLogs6DEA2D3B", "Arn").removesuffix(":*"),
     }
 
 
