@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aws_cdk import App, Duration, Stack
@@ -13,7 +14,7 @@ from code_family_constructs.functions import PythonFunction, handler_source
 from code_family_constructs.testing import synthesized
 from tests.helpers import allowed, of_type, only
 
-REASONS = {"concurrency": "called once", "failures": "the caller notices", "network": "it calls public endpoints"}
+REASONS: Any = {"concurrency": "called once", "failures": "the caller notices", "network": "it calls public endpoints"}
 
 
 @pytest.fixture(scope="module")
