@@ -1,7 +1,8 @@
 """Floor 0: buckets that are private, encrypted, TLS-only and logged, and how they end."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from aws_cdk import CustomResource, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
@@ -85,7 +86,7 @@ class LogBucket(Construct):
         self._policy_statement(principal, "s3:PutObject", self.bucket.arn_for_objects(objects), conditions)
 
     def _policy_statement(self, principal: str, action: str, resource: str, conditions: Any) -> None:
-        self.bucket.add_to_resource_policy(service_statement(principal, [action], [resource], conditions))
+        policy_of(self.bucket).document.add_statements(service_statement(principal, [action], [resource], conditions))
 
 
 def encrypted_bucket(
@@ -108,6 +109,27 @@ def end_of_life(bucket: s3.Bucket, removal_policy: RemovalPolicy) -> CustomResou
     if removal_policy is not RemovalPolicy.DESTROY:
         return None
     return _BucketEmptier.of(bucket).empty(bucket)
+
+
+class BucketPolicy(NamedTuple):
+    """The policy of a bucket, and the document in it."""
+
+    policy: s3.BucketPolicy
+    document: iam.PolicyDocument
+
+
+def policy_of(bucket: s3.Bucket) -> BucketPolicy:
+    """The policy of a bucket of this module: TLS-only, so it has one from the start."""
+    if bucket not in _POLICIES:
+        policy = bucket.policy
+        if policy is None:
+            raise TypeError(f"bucket {bucket.node.path!r} has no policy yet")
+        _POLICIES[bucket] = BucketPolicy(policy, policy.document)
+    return _POLICIES[bucket]
+
+
+# `Bucket.add_to_resource_policy` answers with what nobody asked for, at a round trip to Node for each part of it.
+_POLICIES: WeakKeyDictionary[s3.Bucket, BucketPolicy] = WeakKeyDictionary()
 
 
 def check_removal_policy(at: Construct, removal_policy: RemovalPolicy) -> None:
@@ -150,8 +172,9 @@ class _BucketEmptier(Construct):
     @classmethod
     def of(cls, scope: Construct) -> "_BucketEmptier":
         stack = Stack.of(scope)
-        found = stack.node.try_find_child("BucketEmptier")
-        return found if isinstance(found, cls) else cls(stack, "BucketEmptier")
+        if stack not in _EMPTIERS:
+            _EMPTIERS[stack] = cls(stack, "BucketEmptier")
+        return _EMPTIERS[stack]
 
     def __init__(self, scope: Construct, id: str) -> None:
         super().__init__(scope, id)
@@ -173,13 +196,14 @@ class _BucketEmptier(Construct):
     def empty(self, bucket: s3.Bucket) -> CustomResource:
         # In the bucket's policy and not in the role's: when a stack turns from DESTROY to RETAIN, the permission is
         # gone before CloudFormation cleans up the resource that would empty the bucket.
-        for actions, resource in (
-            (_EMPTY_BUCKET, bucket.bucket_arn),
-            (_EMPTY_OBJECTS, bucket.arn_for_objects("*")),
-        ):
-            bucket.add_to_resource_policy(
+        arn = bucket.bucket_arn
+        policy, document = policy_of(bucket)
+        document.add_statements(
+            *(
                 iam.PolicyStatement(principals=[self._function.role], actions=list(actions), resources=[resource])
+                for actions, resource in ((_EMPTY_BUCKET, arn), (_EMPTY_OBJECTS, f"{arn}/*"))
             )
+        )
         emptied = CustomResource(
             bucket,
             "Empty",
@@ -187,12 +211,12 @@ class _BucketEmptier(Construct):
             resource_type="Custom::EmptyBucket",
             properties={"BucketName": bucket.bucket_name},
         )
-        if bucket.policy is not None:
-            # The handler reads the policy and closes it to late deliveries, so the policy has to outlive it.
-            emptied.node.add_dependency(bucket.policy)
+        # The handler reads the policy and closes it to late deliveries, so the policy has to outlive it.
+        emptied.node.add_dependency(policy)
         return emptied
 
 
+_EMPTIERS: WeakKeyDictionary[Stack, _BucketEmptier] = WeakKeyDictionary()
 _EMPTY_BUCKET = (
     "s3:GetBucketPolicy",
     "s3:ListBucketMultipartUploads",
