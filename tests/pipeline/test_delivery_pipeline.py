@@ -35,11 +35,14 @@ class ToWebsite:
 
     def deploy_action(self, context):
         return DeployAction(
+            prepared_by=[
+                actions.ManualApprovalAction(action_name=f"Freeze{context.pipeline_name}", run_order=context.run_order)
+            ],
             action=actions.S3DeployAction(
                 action_name=context.action_name,
                 bucket=self.bucket,
                 input=context.revision,
-                run_order=context.run_order,
+                run_order=context.run_order + 1,
             ),
             permissions=[Statement(actions=["s3:PutObject"], resources=["arn:aws:s3:::website/index.html"])],
             artifact_readers=[self.readers.extend],
@@ -90,7 +93,7 @@ def templates():
     deployment = ToWebsite(s3.Bucket.from_bucket_name(website, "Bucket", "website"))
     DeliveryPipeline(
         website, "Pipeline", source=a_source(), execution_mode=codepipeline.ExecutionMode.QUEUED
-    ).add_stage("Live", deploy=deployment)
+    ).add_stage("Live", deploy=deployment, test=BuildProject(website, "Check"))
     synthesized_stacks = {stack.stack_name: synthesized(stack) for stack in (release, clone, shared, website)}
     return synthesized_stacks, {
         "readers": [website.resolve(list(statement.resources)) for statement in deployment.readers]
@@ -123,6 +126,11 @@ def stages(template):
 
 def artifacts(action, direction):
     return [artifact["Name"] for artifact in action.get(f"{direction}Artifacts", ())]
+
+
+def test_a_deployment_is_prepared_before_it_runs_and_tested_after(website):
+    order = {action["Name"]: action["RunOrder"] for action in stages(website)["Live"]}
+    assert order == {"FreezeWebsite-Pipeline": 1, "Deploy": 2, "Test": 3}
 
 
 def test_stages_run_in_the_order_in_which_they_were_added(release):
@@ -247,7 +255,7 @@ def test_one_role_is_enough_for_all_actions(release):
 
 
 def test_a_users_own_deployment_is_a_stage_like_any_other(website):
-    (live,) = stages(website)["Live"]
+    _, live, _ = stages(website)["Live"]
     assert live["ActionTypeId"]["Provider"] == "S3"
     assert artifacts(live, "Input") == ["Source"]
 
