@@ -1,4 +1,4 @@
-"""The functions that constructs bring along: least privilege, readable source, and code that is what is in handlers/."""
+"""The functions that constructs bring along: least privilege, readable source, and code that is in handlers/."""
 
 import json
 import subprocess

@@ -3,19 +3,15 @@
 import ast
 import json
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import quote
 
 import boto3
 import pytest
-from botocore.awsrequest import AWSResponse
-from botocore.validate import validate_parameters
 
 from code_family_constructs.handlers import empty_bucket
+from tests.handlers.doubles import Context, Refused, Service
 from tests.policies import Simulation
 
 SOURCE = Path(empty_bucket.__file__)
@@ -36,14 +32,6 @@ DELIVERY = {
     "Resource": f"arn:aws:s3:::{BUCKET}/artifacts/*",
     "Condition": {"StringEquals": {"aws:SourceAccount": "111122223333"}},
 }
-
-
-class Refused(Exception):  # noqa: N818
-    """An error that S3 answers with."""
-
-    def __init__(self, code, status):
-        super().__init__(code)
-        self.code, self.status = code, status
 
 
 class Bucket:
@@ -72,40 +60,15 @@ class Bucket:
         return not self.versions and not self.uploads
 
 
-class S3:
-    """S3 behind a real boto3 client: its service model checks what is asked and what is answered."""
-
+class S3(Service):
     def __init__(self):
+        super().__init__("s3")
         self.buckets = {}
-        self.calls = []
-        self.refusals = {}
-        self.client = boto3.client("s3", "eu-west-1", aws_access_key_id="id", aws_secret_access_key="secret")
-        events = self.client.meta.events
-        events.register_last("before-parameter-build.s3", self._remember)
-        events.register("before-call.s3", self._answer)
 
-    def _remember(self, params, context, **_):
-        context["asked"] = dict(params)
-
-    def _answer(self, model, context, **_):
-        asked = context["asked"]
-        self.calls.append((model.name, asked))
-        status = 200
-        try:
-            for refusal in self.refusals.pop(model.name, ()):
-                raise refusal
-            if asked["Bucket"] not in self.buckets:
-                raise Refused("NoSuchBucket", 404)
-            answer = getattr(self, model.name)(self.buckets[asked["Bucket"]], asked)
-            if model.output_shape is not None:
-                validate_parameters(answer, model.output_shape)
-        except Refused as refused:
-            status = refused.status
-            answer = {"Error": {"Code": refused.code, "Message": f"said S3 to {model.name}"}}
-        return AWSResponse(None, status, {}, None), {**answer, "ResponseMetadata": {"HTTPStatusCode": status}}
-
-    def names(self):
-        return [name for name, _ in self.calls]
+    def answer(self, operation, asked):
+        if asked["Bucket"] not in self.buckets:
+            raise Refused("NoSuchBucket", 404)
+        return getattr(self, operation)(self.buckets[asked["Bucket"]], asked)
 
     def GetBucketPolicy(self, bucket, asked):  # noqa: N802
         if not bucket.policy:
@@ -174,53 +137,6 @@ def encoded(key, asked):
     return quote(key) if asked.get("EncodingType") == "url" else key
 
 
-class CloudFormation:
-    """Where answers go: remembers each request, and answers with `status`."""
-
-    def __init__(self):
-        self.requests: list[tuple[Any, ...]] = []
-        self.status = 200
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def handle_any(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                outer.requests.append((self.command, self.path, self.headers, body))
-                self.send_response(outer.status)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            do_PUT = do_POST = do_GET = handle_any  # noqa: N815
-
-            def log_message(self, *_):
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}/answer?X-Amz-Signature=a%2Fb&X-Amz-Expires=7200"
-
-    def close(self):
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    @property
-    def answers(self):
-        return [json.loads(body) for _, _, _, body in self.requests]
-
-
-class Context:
-    """Lambda's: the time that is left goes from one value to the next with each look at it, and stays at the last."""
-
-    def __init__(self, *left, partition="aws"):
-        self._left = list(left) or [PLENTY]
-        self.invoked_function_arn = f"arn:{partition}:lambda:eu-west-1:111122223333:function:BucketEmptier"
-
-    def get_remaining_time_in_millis(self):
-        return self._left.pop(0) if len(self._left) > 1 else self._left[0]
-
-
 @pytest.fixture
 def s3(monkeypatch):
     fake = S3()
@@ -231,14 +147,6 @@ def s3(monkeypatch):
 
     monkeypatch.setattr(boto3, "client", client)
     return fake
-
-
-@pytest.fixture
-def cloudformation(monkeypatch):
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    server = CloudFormation()
-    yield server
-    server.close()
 
 
 @pytest.fixture
