@@ -34,7 +34,7 @@ class Service:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.refusals: dict[str, list[Refused]] = {}
         self.client: Any = boto3.client(
-            name,  # type: ignore[call-overload]
+            name,
             "eu-west-1",
             aws_access_key_id="id",
             aws_secret_access_key="secret",
@@ -65,7 +65,7 @@ class Service:
             status = refused.status
             message = refused.message or f"said {self.client.meta.service_model.service_name} to {model.name}"
             answer = {"Error": {"Code": refused.code, "Message": message}}
-        response = AWSResponse(None, status, {}, None)  # type: ignore[arg-type]
+        response = AWSResponse(None, status, {}, None)
         return response, {**answer, "ResponseMetadata": {"HTTPStatusCode": status}}
 
     def answer(self, operation: str, asked: dict[str, Any]) -> dict[str, Any] | None:
