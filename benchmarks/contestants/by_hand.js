@@ -39,8 +39,13 @@ function sharedByPipelines(stack) {
 
 function addPipeline(stack, i, shared) {
   const group = new codedeploy.ServerDeploymentGroup(stack, `App${i}Group`, {
-    autoScalingGroups: [shared.group],
-    loadBalancers: [codedeploy.LoadBalancer.application(shared.targetGroup)],
+    // CodeDeploy takes an Auto Scaling group in one deployment group only; further applications deploy by tag.
+    ...(i === 1
+      ? {
+          autoScalingGroups: [shared.group],
+          loadBalancers: [codedeploy.LoadBalancer.application(shared.targetGroup)],
+        }
+      : { ec2InstanceTags: new codedeploy.InstanceTagSet({ app: [`app-${i}`] }) }),
     alarms: [shared.alarm],
     installAgent: i === 1,
     autoRollback: { failedDeployment: true, deploymentInAlarm: true },

@@ -15,8 +15,10 @@ def add_pipeline(stack: Stack, i: int, shared: Shared) -> None:
     group = codedeploy.ServerDeploymentGroup(
         stack,
         f"App{i}Group",
-        auto_scaling_groups=[shared.group],
-        load_balancers=[codedeploy.LoadBalancer.application(shared.target_group)],
+        # CodeDeploy takes an Auto Scaling group in one deployment group only; further applications deploy by tag.
+        auto_scaling_groups=[shared.group] if i == 1 else None,
+        load_balancers=[codedeploy.LoadBalancer.application(shared.target_group)] if i == 1 else None,
+        ec2_instance_tags=None if i == 1 else codedeploy.InstanceTagSet({"app": [f"app-{i}"]}),
         alarms=[shared.alarm],
         install_agent=i == 1,
         auto_rollback=codedeploy.AutoRollbackConfig(failed_deployment=True, deployment_in_alarm=True),

@@ -208,23 +208,26 @@ def build(stack: Stack, i: int, store: Artifacts) -> codebuild.PipelineProject:
 
 
 def deployment(stack: Stack, i: int, fleet: Fleet) -> codedeploy.IServerDeploymentGroup:
-    describe = ("cloudwatch:DescribeAlarms", "ec2:DescribeInstances", "ec2:DescribeInstanceStatus")
-    describe_groups = [f"autoscaling:Describe{what}" for what in ("AutoScalingGroups", "LifecycleHooks")]
-    describe_targets = [f"elasticloadbalancing:Describe{what}" for what in ("TargetGroups", "TargetHealth")]
-    hooks = [f"autoscaling:{verb}LifecycleHook" for verb in ("Put", "Delete")]
-    deploy_role = role(
-        stack,
-        f"App{i}DeployRole",
-        "codedeploy",
-        allow([*describe, *describe_groups, *describe_targets], "*"),
-        allow(
-            [*hooks, "autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat"],
-            f"arn:{PARTITION}:autoscaling:{REGION}:{ACCOUNT}:autoScalingGroup:*:autoScalingGroupName/{fleet.group_name}",
-        ),
-        allow(
-            ["elasticloadbalancing:RegisterTargets", "elasticloadbalancing:DeregisterTargets"], fleet.target_group_arn
-        ),
-    )
+    describe = ["cloudwatch:DescribeAlarms", "ec2:DescribeInstances", "ec2:DescribeInstanceStatus"]
+    if i == 1:
+        describe += [f"autoscaling:Describe{what}" for what in ("AutoScalingGroups", "LifecycleHooks")]
+        describe += [f"elasticloadbalancing:Describe{what}" for what in ("TargetGroups", "TargetHealth")]
+        hooks = [f"autoscaling:{verb}LifecycleHook" for verb in ("Put", "Delete")]
+        group = f"autoScalingGroup:*:autoScalingGroupName/{fleet.group_name}"
+        work = [
+            allow(
+                [*hooks, "autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat"],
+                f"arn:{PARTITION}:autoscaling:{REGION}:{ACCOUNT}:{group}",
+            ),
+            allow(
+                ["elasticloadbalancing:RegisterTargets", "elasticloadbalancing:DeregisterTargets"],
+                fleet.target_group_arn,
+            ),
+        ]
+    else:
+        describe.append("tag:GetResources")
+        work = []
+    deploy_role = role(stack, f"App{i}DeployRole", "codedeploy", allow(describe, "*"), *work)
     application = codedeploy.ServerApplication(stack, f"App{i}Application", application_name=f"app-{i}")
     codedeploy.ServerDeploymentGroup(
         stack,
@@ -232,8 +235,10 @@ def deployment(stack: Stack, i: int, fleet: Fleet) -> codedeploy.IServerDeployme
         application=application,
         deployment_group_name=f"app-{i}",
         role=deploy_role.without_policy_updates(),
-        auto_scaling_groups=[fleet.group],
-        load_balancers=[codedeploy.LoadBalancer.application(fleet.target_group)],
+        # CodeDeploy takes an Auto Scaling group in one deployment group only; further applications deploy by tag.
+        auto_scaling_groups=[fleet.group] if i == 1 else None,
+        load_balancers=[codedeploy.LoadBalancer.application(fleet.target_group)] if i == 1 else None,
+        ec2_instance_tags=None if i == 1 else codedeploy.InstanceTagSet({"app": [f"app-{i}"]}),
         alarms=fleet.alarms,
         install_agent=False,
         auto_rollback=codedeploy.AutoRollbackConfig(failed_deployment=True, deployment_in_alarm=True),

@@ -1,9 +1,10 @@
-"""This library: the reference stack as it is, and further pipelines that share its fleet, store and connection."""
+"""This library: the reference stack as it is; further pipelines share its store and connection and deploy by tag."""
 
 import sys
 from typing import Any
 
 from aws_cdk import App
+from aws_cdk import aws_codedeploy as codedeploy
 
 from code_family_constructs import BuildProject, DeliveryPipeline, Ec2Deployment, ManualApproval, Source
 from stacks.github_to_ec2 import GitHubToEc2
@@ -24,7 +25,13 @@ def add_pipelines(stack: GitHubToEc2, last: int) -> None:
             approval=ManualApproval(
                 question="Release #{codepipeline.PipelineExecutionId}?", topic=shared["Alerts"].topic
             ),
-            deploy=Ec2Deployment(stack, f"App{i}Deployment", fleet=shared["Fleet"], health=shared["Fleet"].health),
+            deploy=Ec2Deployment(
+                stack,
+                f"App{i}Deployment",
+                ec2_instance_tags=codedeploy.InstanceTagSet({"app": [f"app-{i}"]}),
+                instance_roles=[],
+                health=shared["Fleet"].health,
+            ),
         )
 
 
