@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from code_family_constructs.deploy.appspec import EcsAppspec as EcsAppspec
     from code_family_constructs.deploy.appspec import LambdaAppspec as LambdaAppspec
     from code_family_constructs.deploy.ec2_fleet import Ec2Fleet as Ec2Fleet
+    from code_family_constructs.deploy.hooks import DeploymentHook as DeploymentHook
     from code_family_constructs.deploy.to_ec2 import Ec2Deployment as Ec2Deployment
+    from code_family_constructs.deploy.triggers import DeploymentTrigger as DeploymentTrigger
     from code_family_constructs.documents import Finding as Finding
     from code_family_constructs.errors import ConfigurationError as ConfigurationError
     from code_family_constructs.health import HealthGate as HealthGate
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from code_family_constructs.pipeline.approval import ManualApproval as ManualApproval
     from code_family_constructs.pipeline.artifact_store import ArtifactStore as ArtifactStore
     from code_family_constructs.pipeline.delivery_pipeline import DeliveryPipeline as DeliveryPipeline
+    from code_family_constructs.smoke_test import SmokeTest as SmokeTest
     from code_family_constructs.source.connection import CodeConnection as CodeConnection
     from code_family_constructs.source.source import Source as Source
     from code_family_constructs.topic import AlertTopic as AlertTopic
@@ -43,6 +46,8 @@ _HOME = {
     "DeployAction": "deploy",
     "DeployContext": "deploy",
     "Deployment": "deploy",
+    "DeploymentHook": "deploy.hooks",
+    "DeploymentTrigger": "deploy.triggers",
     "Ec2Appspec": "deploy.appspec",
     "Ec2Deployment": "deploy.to_ec2",
     "Ec2Fleet": "deploy.ec2_fleet",
@@ -51,6 +56,7 @@ _HOME = {
     "HealthGate": "health",
     "LambdaAppspec": "deploy.appspec",
     "ManualApproval": "pipeline.approval",
+    "SmokeTest": "smoke_test",
     "Source": "source.source",
     "Statement": "permissions",
 }

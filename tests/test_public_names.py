@@ -22,6 +22,8 @@ NAMES = {
     "DeployAction",
     "DeployContext",
     "Deployment",
+    "DeploymentHook",
+    "DeploymentTrigger",
     "Ec2Appspec",
     "Ec2Deployment",
     "Ec2Fleet",
@@ -30,6 +32,7 @@ NAMES = {
     "HealthGate",
     "LambdaAppspec",
     "ManualApproval",
+    "SmokeTest",
     "Source",
     "Statement",
 }

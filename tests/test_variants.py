@@ -6,22 +6,28 @@ import pytest
 from aws_cdk import App, Duration, RemovalPolicy, Stack, Validations
 from aws_cdk import aws_autoscaling as autoscaling
 from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_codedeploy as codedeploy
 from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sns as sns
 from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks
 from cfnlint.api import ManualArgs, lint_file
 
 from code_family_constructs import (
+    AlertTopic,
     ArtifactStore,
     BuildProject,
     CodeConnection,
     DeliveryPipeline,
     Ec2Deployment,
     Ec2Fleet,
+    HealthGate,
     ManualApproval,
     Source,
 )
+from code_family_constructs.deploy.triggers import DeploymentTrigger
 
 ARN = "arn:aws:acm:us-east-1:111122223333:certificate/12345678-1234-1234-1234-123456789012"
 
@@ -84,11 +90,87 @@ def instances_of_the_users_own(stack):
     )
 
 
+def zone_after_zone(stack):
+    """A configuration of its own, by zone; a termination hook, outdated instances left alone, triggers."""
+    alerts = AlertTopic(stack, "Alerts")
+    fleet = Ec2Fleet(stack, "Fleet", certificate=None, min_capacity=4, alarm_topic=alerts.topic)
+    deployment = Ec2Deployment(
+        stack,
+        "Deployment",
+        fleet=fleet,
+        health=fleet.health,
+        minimum_healthy_hosts=codedeploy.MinimumHealthyHosts.percentage(75),
+        zonal_config=codedeploy.ZonalConfig(
+            monitor_duration=Duration.minutes(5),
+            first_zone_monitor_duration=Duration.minutes(30),
+            minimum_healthy_hosts_per_zone=codedeploy.MinimumHealthyHostsPerZone.count(1),
+        ),
+        termination_hook=True,
+        outdated_instances_strategy="IGNORE",
+        triggers=[
+            DeploymentTrigger(name="failed", events=["DeploymentFailure", "DeploymentRollback"], topic=alerts.topic)
+        ],
+    )
+    DeliveryPipeline(stack, "Pipeline", source=a_source(stack)).add_stage("Production", deploy=deployment)
+
+
+def behind_a_network_load_balancer_and_on_premises(stack):
+    """Instances of the user's own that a Network Load Balancer's health decides on, and those in a data centre."""
+    pipeline = DeliveryPipeline(stack, "Pipeline", source=a_source(stack))
+    balancer, name = "arn:aws:elasticloadbalancing:us-east-1:111122223333", "mail/0123456789abcdef"
+    targets = elbv2.NetworkTargetGroup.from_target_group_attributes(
+        stack, "Targets", target_group_arn=f"{balancer}:targetgroup/{name}"
+    )
+    gate = HealthGate(stack, "Health")
+    unhealthy = cloudwatch.Metric(
+        namespace="AWS/NetworkELB",
+        metric_name="UnHealthyHostCount",
+        statistic="Maximum",
+        dimensions_map={"TargetGroup": f"targetgroup/{name}", "LoadBalancer": f"net/{name}"},
+    )
+    gate.watch("Unhealthy", metric=unhealthy, threshold=1)
+    topic = sns.Topic.from_topic_attributes(
+        stack,
+        "Topic",
+        topic_arn="arn:aws:sns:us-east-1:111122223333:releases",
+        key_arn="arn:aws:kms:us-east-1:111122223333:alias/aws/sns",
+    )
+    config = codedeploy.ServerDeploymentConfig(
+        stack, "Config", minimum_healthy_hosts=codedeploy.MinimumHealthyHosts.count(2)
+    )
+    pipeline.add_stage(
+        "Cloud",
+        deploy=Ec2Deployment(
+            stack,
+            "ToCloud",
+            ec2_instance_tags=codedeploy.InstanceTagSet({"role": ["mail"]}, {"stage": ["production"]}),
+            auto_scaling_groups=[autoscaling.AutoScalingGroup.from_auto_scaling_group_name(stack, "Group", "mail")],
+            load_balancers=[codedeploy.LoadBalancer.network(targets)],
+            instance_roles=[],
+            deployment_config=config,
+            health=gate,
+            triggers=[DeploymentTrigger(name="all", events=["DeploymentStart", "InstanceSuccess"], topic=topic)],
+        ),
+    )
+    role = iam.Role.from_role_arn(stack, "Sessions", "arn:aws:iam::111122223333:role/data-centre")
+    tags = codedeploy.InstanceTagSet({"role": ["mail"]})
+    pipeline.add_stage(
+        "DataCentre",
+        deploy=Ec2Deployment(stack, "ToDataCentre", on_premise_instance_tags=tags, instance_roles=[role]),
+    )
+
+
 def a_source(stack, **settings):
     return Source.github("acme/shop", connection=CodeConnection.github(stack, "GitHub"), **settings)
 
 
-VARIANTS = [https_with_two_stages, internal_in_an_existing_vpc, instances_of_the_users_own]
+VARIANTS = [
+    https_with_two_stages,
+    internal_in_an_existing_vpc,
+    instances_of_the_users_own,
+    zone_after_zone,
+    behind_a_network_load_balancer_and_on_premises,
+]
 
 
 @pytest.fixture(scope="module")

@@ -1,57 +1,45 @@
-"""Deployments to EC2: to these instances, back on failure and alarm, with a role for these groups only."""
+"""Deployments in place: to these instances, back on failure and alarm, with a role for these groups only."""
 
 from typing import Any
 
 import pytest
-from aws_cdk import App, CfnParameter, Fn, Stack
-from aws_cdk import aws_autoscaling as autoscaling
+from aws_cdk import App, CfnParameter, Duration, Fn, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_codedeploy as codedeploy
-from aws_cdk import aws_ec2 as ec2
-from aws_cdk import aws_elasticloadbalancing as elb
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_iam as iam
+from aws_cdk.assertions import Annotations, Match
 
 from code_family_constructs import (
+    AlertTopic,
+    Appspec,
     ConfigurationError,
     DeliveryPipeline,
+    Ec2Appspec,
     Ec2Deployment,
     Ec2Fleet,
     HealthGate,
     Statement,
 )
+from code_family_constructs.deploy.triggers import DeploymentTrigger
 from code_family_constructs.testing import synthesized, text_of
+from tests.deploy.instances import (
+    GROUP,
+    ON_PREMISES,
+    TAGS,
+    WEB,
+    an_alarm,
+    application,
+    classic,
+    instance_role,
+    named_group,
+    network,
+    own_group,
+)
 from tests.helpers import a_context, a_source, a_stack, allowed, of_type, only, refuses
+from tests.policies import Simulation, arn
 
-GROUP = "AWS::CodeDeploy::DeploymentGroup"
-TAGS: dict[str, Any] = {"ec2_instance_tags": codedeploy.InstanceTagSet({"Role": ["web"]}), "instance_roles": []}
-
-
-def an_alarm(stack, name):
-    return cloudwatch.Alarm.from_alarm_arn(stack, name, f"arn:aws:cloudwatch:eu-west-1:111111111111:alarm:{name}")
-
-
-def named_group(stack, name, id_=None):
-    return autoscaling.AutoScalingGroup.from_auto_scaling_group_name(stack, id_ or name, name)
-
-
-def own_group(stack, id_, **settings):
-    vpc = ec2.Vpc.from_vpc_attributes(
-        stack, f"{id_}Vpc", vpc_id="vpc-1", availability_zones=["a"], private_subnet_ids=["subnet-1"]
-    )
-    launch_template = ec2.LaunchTemplate(
-        stack,
-        f"{id_}Template",
-        instance_type=ec2.InstanceType("t3.micro"),
-        machine_image=ec2.MachineImage.latest_amazon_linux2023(),
-        security_group=ec2.SecurityGroup(stack, f"{id_}SecurityGroup", vpc=vpc),
-        **settings,
-    )
-    return autoscaling.AutoScalingGroup(stack, id_, vpc=vpc, launch_template=launch_template)
-
-
-def instance_role(stack, id_):
-    return iam.Role(stack, id_, assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"))
+CONFIG = "AWS::CodeDeploy::DeploymentConfig"
 
 
 @pytest.fixture(scope="module")
@@ -79,29 +67,51 @@ def templates():
     to_own = Ec2Deployment(
         own,
         "Deployment",
-        auto_scaling_groups=[own_group(own, "Web", role=role)],
-        load_balancers=[
-            codedeploy.LoadBalancer.classic(elb.LoadBalancer(own, "Classic", vpc=ec2.Vpc(own, "Vpc"))),
-            codedeploy.LoadBalancer.application(
-                elbv2.ApplicationTargetGroup.from_target_group_attributes(
-                    own,
-                    "Targets",
-                    target_group_arn="arn:aws:elasticloadbalancing:eu-west-1:111111111111:targetgroup/web/0123456789",
-                )
-            ),
-        ],
+        auto_scaling_groups=[own_group(own, "Web", role=role, min_capacity=2, max_capacity=3)],
+        load_balancers=[classic(own), application(own), network(own)],
         deployment_config=codedeploy.ServerDeploymentConfig.HALF_AT_A_TIME,
     )
     tagged = Ec2Deployment(
         own,
         "Tagged",
-        ec2_instance_tags=codedeploy.InstanceTagSet({"Role": ["web"]}, {"Stage": ["production"]}),
+        ec2_instance_tags=codedeploy.InstanceTagSet({"Role": ["web", "api"]}, {"Stage": ["production"]}),
         instance_roles=[instance_role(own, "ServerRole")],
     )
     for deployment in (to_own, tagged):
         for allow in deployment.deploy_action(a_context()).artifact_readers:
             allow([Statement(actions=["s3:GetObject"], resources=["arn:aws:s3:::artifacts/app.zip"])])
-    return {stack.stack_name: synthesized(stack) for stack in (fleet_stack, own)}
+
+    full = Stack(app, "Full")
+    alerts = AlertTopic(full, "Alerts")
+    group = named_group(full, "web")
+    Ec2Deployment(
+        full,
+        "Hooked",
+        auto_scaling_groups=[group],
+        instance_roles=[],
+        minimum_healthy_hosts=codedeploy.MinimumHealthyHosts.percentage(75),
+        zonal_config=codedeploy.ZonalConfig(
+            monitor_duration=Duration.minutes(5),
+            first_zone_monitor_duration=Duration.minutes(30),
+            minimum_healthy_hosts_per_zone=codedeploy.MinimumHealthyHostsPerZone.count(1),
+        ),
+        termination_hook=True,
+        outdated_instances_strategy="IGNORE",
+        triggers=[
+            DeploymentTrigger(name="bad", events=["DeploymentFailure", "DeploymentRollback"], topic=alerts.topic),
+            DeploymentTrigger(name="all", events=["InstanceSuccess"], topic=alerts.topic),
+        ],
+    )
+    site = instance_role(full, "SiteRole")
+    on_premises = Ec2Deployment(full, "OnPremises", on_premise_instance_tags=WEB, instance_roles=[site])
+    for allow in on_premises.deploy_action(a_context()).artifact_readers:
+        allow([Statement(actions=["s3:GetObject"], resources=["arn:aws:s3:::artifacts/app.zip"])])
+    shared = codedeploy.ServerDeploymentConfig(
+        full, "Slow", minimum_healthy_hosts=codedeploy.MinimumHealthyHosts.count(2), deployment_config_name="slow"
+    )
+    for name in ("First", "Second"):
+        Ec2Deployment(full, name, deployment_config=shared, **TAGS)
+    return {stack.stack_name: synthesized(stack) for stack in (fleet_stack, own, full)}
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +122,11 @@ def to_fleet(templates):
 @pytest.fixture(scope="module")
 def to_own(templates):
     return templates["ToOwn"]
+
+
+@pytest.fixture(scope="module")
+def full(templates):
+    return templates["Full"]
 
 
 def group_of(template, name):
@@ -178,13 +193,125 @@ def allowed_by_attachment(template, role):
 
 
 def test_tags_alone_are_a_target(to_own):
+    """One tag of each group has to fit."""
     group = group_of(to_own, "ToOwn-Tagged")
     assert "AutoScalingGroups" not in group
-    assert len(group["Ec2TagSet"]["Ec2TagSetList"]) == 2
+    assert [
+        [(one["Key"], one["Value"]) for one in tags["Ec2TagGroup"]] for tags in group["Ec2TagSet"]["Ec2TagSetList"]
+    ] == [[("Role", "web"), ("Role", "api")], [("Stage", "production")]]
 
 
 def test_deployment_config_decides_how_many_at_a_time(to_own):
     assert group_of(to_own, "ToOwn-Deployment")["DeploymentConfigName"] == "CodeDeployDefault.HalfAtATime"
+
+
+def test_minimum_healthy_hosts_and_zones_make_a_configuration(full):
+    (name,) = [name for name in of_type(full, CONFIG) if name.startswith("HookedConfig")]
+    assert of_type(full, CONFIG)[name] == {
+        "MinimumHealthyHosts": {"Type": "FLEET_PERCENT", "Value": 75},
+        "ZonalConfig": {
+            "FirstZoneMonitorDurationInSeconds": 1800,
+            "MinimumHealthyHostsPerZone": {"Type": "HOST_COUNT", "Value": 1},
+            "MonitorDurationInSeconds": 300,
+        },
+    }
+    assert group_of(full, "Full-Hooked")["DeploymentConfigName"] == {"Ref": name}
+
+
+def test_a_configuration_of_ones_own_serves_several_deployments(full):
+    (shared,) = [name for name in of_type(full, CONFIG) if name.startswith("Slow")]
+    for name in ("Full-First", "Full-Second"):
+        assert group_of(full, name)["DeploymentConfigName"] == {"Ref": shared}
+
+
+def test_classic_application_and_network_load_balancers_are_there_for_each_instance(to_own):
+    group = group_of(to_own, "ToOwn-Deployment")
+    assert len(group["LoadBalancerInfo"]["ElbInfoList"]) == 1
+    assert group["LoadBalancerInfo"]["TargetGroupInfoList"] == [{"Name": "web"}, {"Name": "tcp"}]
+    assert group["DeploymentStyle"]["DeploymentOption"] == "WITH_TRAFFIC_CONTROL"
+
+
+def test_on_premises_tags_are_a_target(full):
+    group = group_of(full, "Full-OnPremises")
+    filters = [{"Key": "Role", "Type": "KEY_AND_VALUE", "Value": "web"}]
+    assert group["OnPremisesTagSet"] == {"OnPremisesTagSetList": [{"OnPremisesTagGroup": filters}]}
+    assert "Ec2TagSet" not in group
+    assert "AutoScalingGroups" not in group
+
+
+def test_on_premises_instances_may_read_the_revision_in_their_sessions(full):
+    assert allowed_by_attachment(full, "SiteRole") == {"s3:GetObject on arn:aws:s3:::artifacts/app.zip"}
+
+
+def test_on_premises_instances_need_no_permissions_for_groups_or_load_balancers(full):
+    assert {line.split(" on ")[0] for line in allowed(full, "OnPremisesRolePolicy")} == {
+        "cloudwatch:DescribeAlarms",
+        "ec2:DescribeInstances",
+        "ec2:DescribeInstanceStatus",
+        "tag:GetResources",
+    }
+
+
+def test_a_termination_hook_needs_no_more_than_any_other_hook(full):
+    assert group_of(full, "Full-Hooked")["TerminationHookEnabled"] is True
+    group = {line.split(" on ")[0] for line in allowed(full, "HookedRolePolicy") if "autoScalingGroupName/web" in line}
+    assert group == {
+        "autoscaling:CompleteLifecycleAction",
+        "autoscaling:DeleteLifecycleHook",
+        "autoscaling:PutLifecycleHook",
+        "autoscaling:RecordLifecycleActionHeartbeat",
+        "autoscaling:ResumeProcesses",
+        "autoscaling:SuspendProcesses",
+    }
+
+
+def test_outdated_instances_are_left_alone_on_request(full):
+    assert group_of(full, "Full-Hooked")["OutdatedInstancesStrategy"] == "IGNORE"
+
+
+def test_triggers_reach_the_deployment_group(full):
+    (topic,) = of_type(full, "AWS::SNS::Topic")
+    assert group_of(full, "Full-Hooked")["TriggerConfigurations"] == [
+        {
+            "TriggerName": "bad",
+            "TriggerEvents": ["DeploymentFailure", "DeploymentRollback"],
+            "TriggerTargetArn": {"Ref": topic},
+        },
+        {"TriggerName": "all", "TriggerEvents": ["InstanceSuccess"], "TriggerTargetArn": {"Ref": topic}},
+    ]
+
+
+def test_the_topic_and_its_key_really_accept_the_messages_of_triggers(full):
+    account = Simulation(full)
+    (topic,) = of_type(full, "AWS::SNS::Topic")
+    (key,) = of_type(full, "AWS::KMS::Key")
+    requests = [
+        ("sns:Publish", account.physical.ref(topic)),
+        ("kms:Decrypt", account.physical.attribute(key, "Arn")),
+        ("kms:GenerateDataKey", account.physical.attribute(key, "Arn")),
+    ]
+    (role, other) = [
+        next(name for name in of_type(full, "AWS::IAM::Role") if name.startswith(deployment))
+        for deployment in ("HookedRole", "OnPremisesRole")
+    ]
+    assert [account.ask(role, action, resource) for action, resource in requests] == ["allowed"] * 3
+    # The other deployment has no triggers.
+    assert [account.ask(other, action, resource) for action, resource in requests] == ["implicitly denied"] * 3
+    assert account.ask(role, "sns:Publish", arn("sns", "another")) == "implicitly denied"
+
+
+def test_what_is_no_longer_asked_for_is_taken_back(to_fleet, to_own):
+    """CloudFormation keeps what a template says nothing of."""
+    for group in (only(to_fleet, GROUP), group_of(to_own, "ToOwn-Deployment")):
+        assert group["TriggerConfigurations"] == []
+        assert group["TerminationHookEnabled"] is False
+        assert group["OutdatedInstancesStrategy"] == "UPDATE"
+    tagged = group_of(to_own, "ToOwn-Tagged")
+    assert tagged["DeploymentStyle"] == {
+        "DeploymentType": "IN_PLACE",
+        "DeploymentOption": "WITHOUT_TRAFFIC_CONTROL",
+    }
+    assert tagged["TriggerConfigurations"] == []
 
 
 def test_role_serves_this_deployment_group_only(to_fleet):
@@ -224,7 +351,9 @@ def test_role_gives_and_takes_traffic_of_the_named_load_balancers(to_own):
     here = "arn:<AWS::Partition>:elasticloadbalancing:<AWS::Region>:<AWS::AccountId>"
     (classic,) = of_type(to_own, "AWS::ElasticLoadBalancing::LoadBalancer")
     assert f"elasticloadbalancing:RegisterInstancesWithLoadBalancer on {here}:loadbalancer/<{classic}>" in lines
-    assert f"elasticloadbalancing:DeregisterTargets on {here}:targetgroup/web/*" in lines
+    for name in ("web", "tcp"):
+        assert f"elasticloadbalancing:DeregisterTargets on {here}:targetgroup/{name}/*" in lines
+        assert f"elasticloadbalancing:RegisterTargets on {here}:targetgroup/{name}/*" in lines
 
 
 def test_tags_need_no_permissions_for_groups_or_load_balancers(to_own):
@@ -258,74 +387,6 @@ def test_fails_when_codedeploy_would_refuse_the_name(name):
         Ec2Deployment(a_stack(), "Deployment", application_name=name, **TAGS)
 
 
-def test_fails_when_there_is_nothing_to_deploy_to():
-    with refuses("without instances", at="Shop/Deployment", fix="fleet=, auto_scaling_groups= or ec2_instance_tags="):
-        Ec2Deployment(a_stack(), "Deployment")
-
-
-@pytest.mark.parametrize("tags", [codedeploy.InstanceTagSet(), codedeploy.InstanceTagSet({})], ids=["none", "empty"])
-def test_fails_when_no_instance_could_have_these_tags(tags):
-    with refuses("ec2_instance_tags", at="Shop/Deployment", fix="name at least one"):
-        Ec2Deployment(a_stack(), "Deployment", ec2_instance_tags=tags, instance_roles=[])
-
-
-@pytest.mark.parametrize("other", ["auto_scaling_groups", "ec2_instance_tags", "load_balancers", "instance_roles"])
-def test_fails_when_there_is_a_fleet_and_something_else(other):
-    """A fleet brings its instances, their role and their load balancer; what is given beside it would be ignored."""
-    stack = a_stack()
-    others: dict[str, Any] = {
-        "auto_scaling_groups": lambda: [named_group(stack, "Web")],
-        "ec2_instance_tags": lambda: TAGS["ec2_instance_tags"],
-        "load_balancers": lambda: [
-            codedeploy.LoadBalancer.classic(elb.LoadBalancer(stack, "Classic", vpc=ec2.Vpc(stack, "Vpc")))
-        ],
-        "instance_roles": lambda: [instance_role(stack, "InstanceRole")],
-    }
-    fleet = Ec2Fleet(stack, "Fleet", certificate=None)
-    with refuses("a fleet and other", at="Shop/Deployment", fix="give fleet= alone"):
-        Ec2Deployment(stack, "Deployment", fleet=fleet, **{other: others[other]()})
-
-
-def test_fails_when_there_are_more_groups_than_codedeploy_takes():
-    stack = a_stack()
-    groups = [named_group(stack, f"Web{number}") for number in range(11)]
-    Ec2Deployment(stack, "Most", auto_scaling_groups=groups[:10], instance_roles=[])
-    with refuses("11 Auto Scaling groups", at="Shop/Deployment", fix="give at most 10"):
-        Ec2Deployment(stack, "Deployment", auto_scaling_groups=groups, instance_roles=[])
-
-
-def test_fails_when_there_are_more_load_balancers_than_codedeploy_takes():
-    stack = a_stack()
-    targets = elbv2.ApplicationTargetGroup.from_target_group_attributes(
-        stack,
-        "Targets",
-        target_group_arn="arn:aws:elasticloadbalancing:eu-west-1:111111111111:targetgroup/web/0123456789",
-    )
-    with refuses("11 load balancers", at="Shop/Deployment", fix="give at most 10"):
-        Ec2Deployment(stack, "Deployment", load_balancers=[codedeploy.LoadBalancer.application(targets)] * 11, **TAGS)
-
-
-@pytest.mark.parametrize("imported_twice", [False, True])
-def test_fails_when_a_group_is_named_twice(imported_twice):
-    stack = a_stack()
-    group = named_group(stack, "Web")
-    again = named_group(stack, "Web", "WebAgain") if imported_twice else group
-    with refuses("Web", "twice", at="Shop/Deployment", fix="name each Auto Scaling group once"):
-        Ec2Deployment(stack, "Deployment", auto_scaling_groups=[group, again], instance_roles=[])
-
-
-@pytest.mark.parametrize("target", ["tags", "group"])
-def test_fails_when_nothing_says_that_the_instances_may_read_the_revision(target):
-    stack = a_stack()
-    settings: dict[str, Any] = (
-        {"ec2_instance_tags": TAGS["ec2_instance_tags"]}
-        if target == "tags"
-        else {"auto_scaling_groups": [named_group(stack, "Web")]}
-    )
-    with refuses("may read the revision", at="Shop/Deployment", fix="give instance_roles=["):
-        Ec2Deployment(stack, "Deployment", **settings)
-
-
 def without_a_role(stack):
     return Ec2Deployment(stack, "Deployment", auto_scaling_groups=[own_group(stack, "Web")])
 
@@ -342,6 +403,136 @@ def test_fails_when_the_instances_cannot_be_allowed_to_read_the_revision(deploym
     pipeline = DeliveryPipeline(stack, "Pipeline", source=a_source())
     with pytest.raises(ConfigurationError, match="instance_roles"):
         pipeline.add_stage("Production", deploy=deployment(stack))
+
+
+def test_fails_when_there_is_nothing_to_deploy_to():
+    with refuses("without instances", at="Shop/Deployment", fix="fleet=, auto_scaling_groups= or ec2_instance_tags="):
+        Ec2Deployment(a_stack(), "Deployment")
+
+
+def test_fails_when_a_group_is_in_two_deployments():
+    stack = a_stack()
+    group = named_group(stack, "web")
+    Ec2Deployment(stack, "First", auto_scaling_groups=[group], instance_roles=[])
+    with refuses("'Shop/web' is in deployment 'Shop/First' already", at="Shop/Second", fix="in one revision"):
+        Ec2Deployment(stack, "Second", auto_scaling_groups=[group], instance_roles=[])
+
+
+def test_fails_when_a_fleet_is_in_two_deployments():
+    stack = a_stack()
+    fleet = Ec2Fleet(stack, "Fleet", certificate=None)
+    Ec2Deployment(stack, "First", fleet=fleet)
+    with refuses("'Shop/Fleet/AutoScalingGroup' is in deployment 'Shop/First'", at="Shop/Second", fix="of its own"):
+        Ec2Deployment(stack, "Second", fleet=fleet)
+
+
+@pytest.mark.parametrize("targets", [TAGS, ON_PREMISES], ids=["tags", "on-premises"])
+def test_fails_when_there_is_no_group_to_put_a_termination_hook_into(targets):
+    with refuses("termination_hook without", at="Shop/Deployment", fix="give auto_scaling_groups= or a fleet="):
+        Ec2Deployment(a_stack(), "Deployment", termination_hook=True, **targets)
+
+
+def test_fails_when_fewer_instances_are_there_than_have_to_stay_healthy():
+    stack = a_stack()
+    fleet = Ec2Fleet(stack, "Fleet", certificate=None, min_capacity=3)
+    with refuses("keeps 3 instances healthy", "may have 3 only", at="Shop/Deployment", fix="count(2) or less"):
+        Ec2Deployment(stack, "Deployment", fleet=fleet, minimum_healthy_hosts=codedeploy.MinimumHealthyHosts.count(3))
+
+
+def test_fails_when_the_configuration_of_ones_own_could_never_be_met():
+    stack = a_stack()
+    config = codedeploy.ServerDeploymentConfig(
+        stack, "Config", minimum_healthy_hosts=codedeploy.MinimumHealthyHosts.percentage(80)
+    )
+    fleet = Ec2Fleet(stack, "Fleet", certificate=None, min_capacity=4)
+    with refuses("keeps 4 instances healthy", at="Shop/Deployment", fix="a min_capacity= of 5 or more"):
+        Ec2Deployment(stack, "Deployment", fleet=fleet, deployment_config=config)
+
+
+def test_fails_when_zones_are_configured_for_a_predefined_configuration():
+    zonal = codedeploy.ZonalConfig(monitor_duration=Duration.minutes(5))
+    with refuses("zonal_config with a predefined", at="Shop/Deployment", fix="give minimum_healthy_hosts= with it"):
+        Ec2Deployment(
+            a_stack(),
+            "Deployment",
+            deployment_config=codedeploy.ServerDeploymentConfig.HALF_AT_A_TIME,
+            zonal_config=zonal,
+            **TAGS,
+        )
+
+
+def test_fails_when_zones_are_configured_for_on_premises_instances():
+    with refuses("zonal_config with on-premises", at="Shop/Deployment", fix="without zonal_config="):
+        Ec2Deployment(
+            a_stack(),
+            "Deployment",
+            minimum_healthy_hosts=codedeploy.MinimumHealthyHosts.count(1),
+            zonal_config=codedeploy.ZonalConfig(monitor_duration=Duration.minutes(5)),
+            **ON_PREMISES,
+        )
+
+
+def test_fails_when_a_trigger_waits_for_what_never_happens_in_place():
+    stack = a_stack()
+    trigger = DeploymentTrigger(name="ready", events=["InstanceReady"], topic=AlertTopic(stack, "Alerts").topic)
+    with refuses("'ready' waits for InstanceReady", at="Shop/Deployment", fix="leave out InstanceReady"):
+        Ec2Deployment(stack, "Deployment", triggers=[trigger], **TAGS)
+
+
+def test_warns_when_a_release_takes_all_traffic_away():
+    stack = a_stack()
+    all_at_once = codedeploy.ServerDeploymentConfig.ALL_AT_ONCE
+    Ec2Deployment(stack, "Deployment", deployment_config=all_at_once, load_balancers=[application(stack)], **TAGS)
+    warned = Match.string_like_regexp(r"nothing answers during a release.*code-family:no-traffic")
+    assert len(Annotations.from_stack(stack).find_warning("/Shop/Deployment", warned)) == 1
+
+
+APPSPEC = """\
+version: 0.0
+os: linux
+files:
+  - source: /
+    destination: /var/www
+hooks:
+  BeforeBlockTraffic:
+    - location: scripts/drain.sh
+  ApplicationStart:
+    - location: scripts/start.sh
+"""
+
+
+@pytest.mark.parametrize(
+    ("said_by_the_reader", "balanced", "warned"),
+    [(None, False, True), (False, False, True), (None, True, False), (False, True, False)],
+)
+def test_an_appspec_is_looked_at_for_this_deployment_group(tmp_path, said_by_the_reader, balanced, warned):
+    file = tmp_path / "appspec.yml"
+    file.write_text(APPSPEC)
+    appspec = Ec2Appspec.from_file(file, load_balancer=said_by_the_reader)
+    stack = a_stack()
+    balancers = [application(stack)] if balanced else []
+    Ec2Deployment(stack, "Deployment", appspec=appspec, load_balancers=balancers, **TAGS)
+    found = Annotations.from_stack(stack).find_warning("/Shop/Deployment", Match.any_value())
+    texts = [str(one.entry.data) for one in found]
+    assert ["BeforeBlockTraffic runs only" in text and "code-family:AS303" in text for text in texts] == [True] * warned
+
+
+def test_what_is_odd_in_an_appspec_is_a_warning_with_its_line(tmp_path):
+    file = tmp_path / "appspec.yml"
+    file.write_text(APPSPEC.replace("    - location: scripts/start.sh", "    []"))
+    stack = a_stack()
+    Ec2Deployment(stack, "Deployment", appspec=Ec2Appspec.from_file(file), load_balancers=[application(stack)], **TAGS)
+    (warning,) = Annotations.from_stack(stack).find_warning("/Shop/Deployment", Match.any_value())
+    assert "appspec.yml:9: warning AS107" in str(warning.entry.data)
+
+
+def test_fails_when_the_appspec_is_for_another_platform():
+    appspec: Any = Appspec.from_text(
+        "version: 0.0\nResources:\n  - F:\n      Type: AWS::Lambda::Function\n      Properties: "
+        "{Name: f, Alias: live, CurrentVersion: '1', TargetVersion: '2'}\n"
+    )
+    with refuses("appspec=LambdaAppspec", at="Shop/Deployment", fix="Ec2Appspec.from_file"):
+        Ec2Deployment(a_stack(), "Deployment", appspec=appspec, **TAGS)
 
 
 def test_fails_when_the_health_gate_has_no_alarms():

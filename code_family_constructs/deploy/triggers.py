@@ -1,0 +1,143 @@
+"""Floor 1: messages that CodeDeploy sends itself, on the deployments of one deployment group."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Literal, get_args
+
+from aws_cdk import aws_codedeploy as codedeploy
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from code_family_constructs.errors import ConfigurationError
+from code_family_constructs.names import check_count
+from code_family_constructs.permissions import Statement
+
+TriggerEvent = Literal[
+    "DeploymentStart",
+    "DeploymentSuccess",
+    "DeploymentFailure",
+    "DeploymentStop",
+    "DeploymentRollback",
+    "DeploymentReady",
+    "InstanceStart",
+    "InstanceSuccess",
+    "InstanceFailure",
+    "InstanceReady",
+]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class DeploymentTrigger:
+    """Tells an SNS topic of a deployment group's deployments and, on EC2, of each instance.
+
+    CodeDeploy publishes in the name of its service role, which is allowed to: also to use the topic's key, whether
+    customer-managed or AWS's own `aws/sns`. While the deployment group is made, it sends a test message.
+    https://docs.aws.amazon.com/codedeploy/latest/userguide/monitoring-sns-event-notifications.html
+
+    Args:
+        name: What the trigger is called; each of a deployment group has another name.
+        events: What to tell. `DeploymentReady` and `InstanceReady` happen in blue/green deployments only.
+        topic: Encrypted standard topic, such as an `AlertTopic`'s. One that is not made in this app is imported with
+            its key: `sns.Topic.from_topic_attributes(…, topic_arn=…, key_arn=…)`. A topic of another account has to let
+            the service role publish, in its own policy and in its key's.
+
+    Raises:
+        ConfigurationError: No name or events, events that there are not, or a topic that would not get the message.
+    """
+
+    name: str
+    events: Sequence[TriggerEvent]
+    topic: sns.ITopic
+
+    def __post_init__(self) -> None:
+        at = f"DeploymentTrigger {self.name!r}"
+        if not self.name:
+            raise ConfigurationError("a trigger without a name", at="DeploymentTrigger", fix="give it a name")
+        if isinstance(self.events, str) or not self.events:
+            raise ConfigurationError(
+                f"events={self.events!r} is no list of events", at=at, fix='write a list: events=["DeploymentFailure"]'
+            )
+        known: Sequence[str] = get_args(TriggerEvent)
+        for event in self.events:
+            if event not in known:
+                near = get_close_matches(event, known, n=1) or known
+                raise ConfigurationError(f"CodeDeploy has no event {event!r}", at=at, fix=f"use {', '.join(near)}")
+        object.__setattr__(self, "events", tuple(dict.fromkeys(self.events)))
+        _check_topic(at, self.topic)
+
+    def configuration(self) -> codedeploy.CfnDeploymentGroup.TriggerConfigProperty:
+        """The trigger as a deployment group has it."""
+        return codedeploy.CfnDeploymentGroup.TriggerConfigProperty(
+            trigger_name=self.name, trigger_events=list(self.events), trigger_target_arn=self.topic.topic_arn
+        )
+
+    def statements(self) -> list[Statement]:
+        """What CodeDeploy's service role needs for it."""
+        found = [Statement(actions=["sns:Publish"], resources=[self.topic.topic_arn])]
+        key = _key_arn(self.topic.master_key)
+        # The policy of AWS's own key lets in everyone in the account who may publish.
+        if not key.endswith(_AWS_KEY):
+            # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+            found.append(Statement(actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=[key]))
+        return found
+
+
+def check_triggers(at: Construct, triggers: Sequence[DeploymentTrigger], *, blue_green: bool) -> None:
+    """Raises ConfigurationError for triggers that CodeDeploy would refuse, or that would never be heard of."""
+    # https://docs.aws.amazon.com/codedeploy/latest/userguide/limits.html
+    check_count(at, triggers, what="triggers", most=10)
+    names = [trigger.name for trigger in triggers]
+    for index, trigger in enumerate(triggers):
+        if trigger.name in names[:index]:
+            raise ConfigurationError(
+                f"two triggers are called {trigger.name!r}", at=at, fix="give each trigger a name of its own"
+            )
+        ready = [event for event in trigger.events if event.endswith("Ready")]
+        if ready and not blue_green:
+            raise ConfigurationError(
+                f"trigger {trigger.name!r} waits for {ready[0]}, which never happens when deploying in place",
+                at=at,
+                fix=f"leave out {' and '.join(ready)}",
+            )
+
+
+def _check_topic(at: str, topic: sns.ITopic) -> None:
+    path = topic.node.path
+    if topic.fifo:
+        raise ConfigurationError(
+            f"topic {path!r} is a FIFO topic, and CodeDeploy's messages name no group",
+            at=at,
+            fix="use a standard topic, such as an AlertTopic's",
+        )
+    key = topic.master_key
+    if key is None and isinstance(topic, sns.Topic):
+        raise ConfigurationError(
+            f"messages would go through topic {path!r} unencrypted",
+            at=at,
+            fix="use an AlertTopic's, or give the topic a master_key",
+        )
+    if key is None:
+        raise ConfigurationError(
+            f"nothing says which key topic {path!r} is encrypted with, and without it CodeDeploy could not publish",
+            at=at,
+            fix="import it with sns.Topic.from_topic_attributes(…, topic_arn=…, key_arn=…)",
+        )
+    arn = _key_arn(key)
+    if ":alias/" in arn and not arn.endswith(_AWS_KEY):
+        raise ConfigurationError(
+            f"topic {path!r} is encrypted with {arn.rpartition(':')[2]!r}: a policy that names an alias allows nothing",
+            at=at,
+            fix="give the topic the key itself, by kms.Key.from_key_arn, or key_arn= with the key's ARN",
+        )
+
+
+def _key_arn(key: kms.IKey | None) -> str:
+    while isinstance(key, kms.Alias):
+        key = key.alias_target_key
+    assert key is not None
+    return key.key_arn
+
+
+_AWS_KEY = ":alias/aws/sns"
