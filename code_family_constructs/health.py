@@ -1,9 +1,8 @@
 """Floor 1: the alarms that decide whether a release is healthy, handed to every layer that rolls back."""
 
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from difflib import get_close_matches
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from aws_cdk import Annotations, Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -12,21 +11,31 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from code_family_constructs.errors import ConfigurationError
+from code_family_constructs.metrics import check_published
 from code_family_constructs.permissions import acknowledge
+from code_family_constructs.smoke_test import SmokeTest
 from code_family_constructs.tokens import unresolved
+
+if TYPE_CHECKING:  # its modules of aws-cdk-lib are for gates with a canary only
+    from code_family_constructs.canary import UrlCanary
 
 # The API and CloudFormation references of CodeDeploy say 10, Service Quotas says 50.
 MOST_ALARMS = 50
 ALARMS_EVERY_ACCOUNT_TAKES = 10
 
 _PERIOD = Duration.minutes(1)
+_AT_LEAST = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
+_BELOW = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
 
 
 class HealthGate(Construct):
     """One set of CloudWatch alarms: while one of them is in alarm, releases stop and roll back.
 
-    Creates the alarms that are asked for through `watch`; each costs 0.10 USD a month. Missing data counts as healthy,
-    since a service without traffic publishes nothing.
+    Creates the alarms that are asked for through `watch` and its kin; each costs 0.10 USD a month. Missing data counts
+    as healthy, since a service without traffic publishes nothing.
+
+    CodeDeploy takes `alarms`, Amazon ECS `alarm_names`, and what takes one alarm only, such as the condition of a
+    pipeline's stage, takes the `composite`.
 
     Args:
         scope: Parent construct.
@@ -42,6 +51,8 @@ class HealthGate(Construct):
         super().__init__(scope, id)
         self._alarms: list[cloudwatch.IAlarm] = []
         self._users: list[Callable[[cloudwatch.IAlarm], None]] = []
+        self._ids: Counter[str] = Counter()
+        self._composite: cloudwatch.CompositeAlarm | None = None
         self._action = actions.SnsAction(topic) if topic is not None else None
         for alarm in alarms:
             self.add_alarm(alarm)
@@ -51,12 +62,42 @@ class HealthGate(Construct):
         """The alarms so far, in the order in which they were added."""
         return tuple(self._alarms)
 
+    @property
+    def alarm_names(self) -> Sequence[str]:
+        """Names of the alarms so far, for what takes names."""
+        return tuple(alarm.alarm_name for alarm in self._alarms)
+
+    def composite(self) -> cloudwatch.CompositeAlarm:
+        """One alarm that fires while any alarm of this gate does, those included that are added later.
+
+        The first call creates it, for 0.50 USD a month. It tells nobody: the alarms that it is made of do.
+
+        Raises:
+            ConfigurationError: There is no alarm in the gate yet.
+        """
+        if self._composite is None:
+            if not self._alarms:
+                raise ConfigurationError(
+                    "a composite of no alarms", at=self, fix="add one with watch() or add_alarm() first"
+                )
+            self._composite = cloudwatch.CompositeAlarm(
+                self, "Composite", alarm_rule=cloudwatch.AlarmRule.from_string(self._rule())
+            )
+        return self._composite
+
+    def _rule(self) -> str:
+        return " OR ".join(f'ALARM("{alarm.alarm_arn}")' for alarm in self._alarms)
+
     def add_alarm(self, alarm: cloudwatch.IAlarm) -> None:
         """Adds an alarm made elsewhere; deployments that already use this gate get it too.
 
         Raises:
             ConfigurationError: The alarm is in the gate already, or is one more than AWS takes.
         """
+        if alarm is self._composite:
+            raise ConfigurationError(
+                "the alarm is made of those in this health gate", at=alarm, fix="add it to another gate, or to none"
+            )
         if any(alarm is known for known in self._alarms):
             raise ConfigurationError("the alarm is in this health gate already", at=alarm, fix="add each alarm once")
         if len(self._alarms) == MOST_ALARMS:
@@ -72,6 +113,9 @@ class HealthGate(Construct):
                 f"more than {ALARMS_EVERY_ACCOUNT_TAKES} alarms: CodeDeploy's reference allows no more, its quotas "
                 f"{MOST_ALARMS}; a cloudwatch.CompositeAlarm counts as one",
             )
+        if self._composite is not None:
+            resource: Any = self._composite.node.default_child
+            resource.alarm_rule = self._rule()
         for use in self._users:
             use(alarm)
 
@@ -103,13 +147,20 @@ class HealthGate(Construct):
             name=metric.metric_name,
             statistic=metric.statistic,
             dimensions=metric.dimensions or {},
+            threshold=threshold,
         )
         if not unresolved(evaluation_periods):
             _check_evaluation(self, id, evaluation_periods, int(metric.period.to_seconds()))
         return self._watch(id, metric, threshold, evaluation_periods, description)
 
     def _watch(
-        self, id: str, metric: cloudwatch.Metric, threshold: float, evaluation_periods: int, description: str | None
+        self,
+        id: str,
+        metric: cloudwatch.Metric,
+        threshold: float,
+        evaluation_periods: int,
+        description: str | None,
+        comparison: cloudwatch.ComparisonOperator = _AT_LEAST,
     ) -> cloudwatch.Alarm:
         alarm = cloudwatch.Alarm(
             self,
@@ -117,7 +168,7 @@ class HealthGate(Construct):
             metric=metric,
             threshold=threshold,
             evaluation_periods=evaluation_periods,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+            comparison_operator=comparison,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
             alarm_description=description,
         )
@@ -136,10 +187,101 @@ class HealthGate(Construct):
             target_group: Full name of the target group, `targetgroup/<name>/<id>`.
             load_balancer: Full name of its load balancer, `app/<name>/<id>`.
         """
-        dimensions = {"TargetGroup": target_group, "LoadBalancer": load_balancer}
+        watch = self._watcher("AWS/ApplicationELB", {"TargetGroup": target_group, "LoadBalancer": load_balancer})
+        watch("Target5xx", "HTTPCode_Target_5XX_Count", "Sum", 10, 2, "The application answers with server errors")
+        # A restarting web server misses a health check or two; three minutes are no restart.
+        unhealthy = "A target fails its load balancer's health checks"
+        watch("UnhealthyHosts", "UnHealthyHostCount", "Maximum", 1, 3, unhealthy)
+        # Of few requests the slowest is noise: a high percentile over five minutes, not the maximum over one.
+        slow = "One request in twenty takes the application two seconds or longer"
+        watch("Latency", "TargetResponseTime", "p95", 2, 5, slow)
+
+    def watch_function_alias(self, *, function_name: str, alias_name: str, timeout: Duration | None) -> None:
+        """Watches what callers of a Lambda function's alias see of it: errors, throttles, and time close to the limit.
+
+        What counts is how many there are, not which share: a release that gets one request in ten first would hide in
+        a share of all. That is also why both versions behind the alias are counted, not the new one alone, whose number
+        nothing but the release knows.
+
+        Args:
+            function_name: Name of the function, as text: an alarm that refers to the alias would wait for it, while
+                the alias waits for its deployment group and the group for its alarms.
+            alias_name: Name of the alias.
+            timeout: Of the function; `None` leaves its duration alone.
+
+        Raises:
+            ConfigurationError: A timeout that nothing is known of.
+        """
+        alias = {"FunctionName": function_name, "Resource": f"{function_name}:{alias_name}"}
+        if timeout is not None and timeout.is_unresolved():
+            raise ConfigurationError(
+                "a timeout that is only known when the stack is deployed, nine tenths of which nobody can tell",
+                at=self,
+                fix="leave it out (None), and watch() the duration against a number",
+            )
+        watch = self._watcher("AWS/Lambda", alias)
+        # Two minutes in a row: one stray error is no reason to go back.
+        watch("AliasErrors", "Errors", "Sum", 1, 2, "The function fails")
+        watch("AliasThrottles", "Throttles", "Sum", 1, 2, "Lambda turns calls of the function away")
+        if timeout is not None:
+            # Of few calls, the slowest; of many, one in a hundred. What takes longer than the timeout is an error.
+            limit = timeout.to_milliseconds() * 9 / 10
+            watch("AliasDuration", "Duration", "p99", limit, 2, "The function takes nearly as long as it may")
+
+    def watch_url(
+        self,
+        id: str,
+        *,
+        url: str,
+        expected_status: int = 200,
+        contains: str | None = None,
+        interval: Duration = Duration.minutes(1),
+        failures: int = 2,
+        description: str | None = None,
+    ) -> "UrlCanary":
+        """Has a canary ask for a URL from the internet, and makes an alarm that fires when it is not as expected.
+
+        A gate that watches a URL which does not answer yet stops the very release that would make it answer: watch one
+        that does. The canary costs about 0.0012 USD a run, 52 USD a month for one a minute; what else it creates tells
+        `UrlCanary`.
+
+        Args:
+            id: Construct id of the canary.
+            url: `http://…` or `https://…`.
+            expected_status: HTTP status of the answer; redirects are not followed.
+            contains: Text that is in the answer.
+            interval: Between two runs, 1 to 60 minutes. It takes `failures` of them until the alarm fires.
+            failures: How many runs in a row have to fail.
+            description: What the alarm means to the person who gets it.
+
+        Raises:
+            ConfigurationError: No URL, or an interval that Synthetics does not have.
+        """
+        # Imported here: gates without a canary should not pay for its modules.
+        from code_family_constructs.canary import UrlCanary
+
+        try:
+            test = SmokeTest(url, expected_status, contains)
+        except ConfigurationError as error:
+            raise ConfigurationError(error.problem, at=self, fix=error.fix) from None
+        if not unresolved(failures) and not interval.is_unresolved():
+            _check_evaluation(self, id, failures, int(interval.to_seconds()))
+        canary = UrlCanary(self, id, test=test, interval=interval)
+        metric = cloudwatch.Metric(
+            namespace="CloudWatchSynthetics",
+            metric_name="SuccessPercent",
+            dimensions_map={"CanaryName": canary.canary_name},
+            statistic="Average",
+            period=interval,
+        )
+        meaning = description or f"{url} does not answer as expected"
+        self._watch(f"{id}Alarm", metric, 100, failures, meaning, _BELOW)
+        return canary
+
+    def _watcher(self, namespace: str, dimensions: dict[str, str]) -> Callable[[str, str, str, float, int, str], None]:
+        """Makes alarms on one thing; the alarms on a second one of its kind get a number."""
 
         def watch(id: str, name: str, statistic: str, threshold: float, periods: int, description: str) -> None:
-            namespace = "AWS/ApplicationELB"
             check_published(self, namespace=namespace, name=name, statistic=statistic, dimensions=dimensions)
             metric = cloudwatch.Metric(
                 namespace=namespace,
@@ -148,15 +290,11 @@ class HealthGate(Construct):
                 statistic=statistic,
                 period=_PERIOD,
             )
-            self._watch(id, metric, threshold, periods, description)
+            self._ids[id] += 1
+            numbered = id if self._ids[id] == 1 else f"{id}{self._ids[id]}"
+            self._watch(numbered, metric, threshold, periods, description)
 
-        watch("Target5xx", "HTTPCode_Target_5XX_Count", "Sum", 10, 2, "The application answers with server errors")
-        # A restarting web server misses a health check or two; three minutes are no restart.
-        unhealthy = "A target fails its load balancer's health checks"
-        watch("UnhealthyHosts", "UnHealthyHostCount", "Maximum", 1, 3, unhealthy)
-        # Of few requests the slowest is noise: a high percentile over five minutes, not the maximum over one.
-        slow = "One request in twenty takes the application two seconds or longer"
-        watch("Latency", "TargetResponseTime", "p95", 2, 5, slow)
+        return watch
 
     def check_alarms(self, at: Construct) -> None:
         """Raises ConfigurationError when there is no alarm: a rollback on alarm would be a promise nobody keeps."""
@@ -172,50 +310,6 @@ class HealthGate(Construct):
         self._users.append(use)
 
 
-@dataclass(frozen=True, slots=True)
-class _Metric:
-    """What AWS publishes of one metric: statistics that mean something, and sets of dimensions."""
-
-    statistics: str
-    dimensions: tuple[frozenset[str], ...]
-
-
-def check_published(
-    at: Construct | str, *, namespace: str, name: str, statistic: str, dimensions: Mapping[str, object]
-) -> None:
-    """Raises ConfigurationError for a metric that AWS does not publish; an alarm on it stays silent for ever."""
-    if unresolved(namespace) or unresolved(name) or namespace not in _PUBLISHED:
-        return
-    metrics = _PUBLISHED[namespace]
-    if not metrics:
-        raise ConfigurationError(
-            f"{namespace} publishes no CloudWatch metrics",
-            at=at,
-            fix="watch the application (load balancer, function) or the service's EventBridge events instead",
-        )
-    if name not in metrics:
-        near = get_close_matches(name, metrics, n=1, cutoff=0.5) or sorted(metrics)
-        raise ConfigurationError(
-            f"{namespace} publishes no metric {name!r}",
-            at=at,
-            fix=f"use one that it publishes: {', '.join(near)}; add_alarm() takes any alarm that you make yourself",
-        )
-    metric = metrics[name]
-    if not unresolved(statistic) and not re.fullmatch(metric.statistics, statistic):
-        raise ConfigurationError(
-            f"statistic {statistic!r} of {namespace} {name}, where it means nothing",
-            at=at,
-            fix=f"use {metric.statistics.replace(_PERCENTILE, 'a percentile such as p95').replace('|', ', ')}",
-        )
-    if frozenset(dimensions) not in metric.dimensions:
-        options = " or ".join(" + ".join(sorted(names)) or "no dimensions" for names in metric.dimensions)
-        raise ConfigurationError(
-            f"{namespace} {name} with dimensions {sorted(dimensions)}, which AWS does not publish",
-            at=at,
-            fix=f"use {options}",
-        )
-
-
 def _check_evaluation(at: Construct, id: str, evaluation_periods: int, period: int) -> None:
     # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
     most = (7 if period >= 3600 else 1) * 86400 // period
@@ -223,96 +317,3 @@ def _check_evaluation(at: Construct, id: str, evaluation_periods: int, period: i
         raise ConfigurationError(
             f"{evaluation_periods} evaluation periods of {period} seconds for {id!r}", at=at, fix=f"use 1 to {most}"
         )
-
-
-_PERCENTILE = r"(?:p|tm|tc|ts|wm)(?:\d{1,2}(?:\.\d+)?|100)"
-_ANY = "Average|Minimum|Maximum|Sum|SampleCount"
-_LEVEL = "Average|Minimum|Maximum"
-
-
-def _sets(*names: str) -> tuple[frozenset[str], ...]:
-    return tuple(frozenset(filter(None, name.split("+"))) for name in names)
-
-
-def _all(names: str, statistics: str, dimensions: tuple[frozenset[str], ...]) -> dict[str, _Metric]:
-    return {name: _Metric(statistics, dimensions) for name in names.split()}
-
-
-_BALANCER = _sets("LoadBalancer", "AvailabilityZone+LoadBalancer")
-_TARGETS = _sets("LoadBalancer+TargetGroup", "AvailabilityZone+LoadBalancer+TargetGroup")
-_PROJECT = _sets("ProjectName", "")
-
-# https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html
-# https://docs.aws.amazon.com/elasticloadbalancing/latest/network/load-balancer-cloudwatch-metrics.html
-# https://docs.aws.amazon.com/codebuild/latest/userguide/cloudwatch_metrics-codebuild.html
-# https://docs.aws.amazon.com/codebuild/latest/userguide/cloudwatch-utilization-metrics.html
-# https://docs.aws.amazon.com/codepipeline/latest/userguide/metrics-dimensions.html
-# Counts of events are 1 for each event in every statistic but Sum: an average of 5XX answers never reaches a threshold.
-_PUBLISHED: Mapping[str, Mapping[str, _Metric]] = {
-    "AWS/ApplicationELB": {
-        **_all(
-            "HTTPCode_Target_2XX_Count HTTPCode_Target_3XX_Count HTTPCode_Target_4XX_Count HTTPCode_Target_5XX_Count "
-            "TargetConnectionErrorCount TargetTLSNegotiationErrorCount RequestCount GrpcRequestCount "
-            "UnhealthyRoutingRequestCount NonStickyRequestCount LambdaInternalError LambdaUserError "
-            "LambdaTargetProcessedBytes ZonalShiftedHostCount",
-            "Sum",
-            _BALANCER + _TARGETS + _sets("TargetGroup"),
-        ),
-        **_all(
-            "HTTPCode_ELB_3XX_Count HTTPCode_ELB_4XX_Count HTTPCode_ELB_5XX_Count HTTPCode_ELB_500_Count "
-            "HTTPCode_ELB_502_Count HTTPCode_ELB_503_Count HTTPCode_ELB_504_Count HTTP_Fixed_Response_Count "
-            "HTTP_Redirect_Count HTTP_Redirect_Url_Limit_Exceeded_Count RejectedConnectionCount NewConnectionCount "
-            "ActiveConnectionCount ClientTLSNegotiationErrorCount DesyncMitigationMode_NonCompliant_Request_Count "
-            "DroppedInvalidHeaderRequestCount ForwardedInvalidHeaderRequestCount LowReputationPacketsDropped "
-            "LowReputationRequestsDenied IPv6ProcessedBytes IPv6RequestCount ProcessedBytes RuleEvaluations "
-            "ELBAuthError ELBAuthFailure ELBAuthRefreshTokenSuccess ELBAuthSuccess ELBAuthUserClaimsSizeExceeded",
-            "Sum",
-            _BALANCER,
-        ),
-        **_all("ConsumedLCUs PeakLCUs ELBAuthLatency", _ANY, _BALANCER),
-        **_all("TargetResponseTime", f"{_LEVEL}|{_PERCENTILE}", _BALANCER + _TARGETS),
-        **_all("HealthyHostCount UnHealthyHostCount AnomalousHostCount MitigatedHostCount", _LEVEL, _TARGETS),
-        **_all("HealthyStateDNS HealthyStateRouting UnhealthyStateDNS UnhealthyStateRouting", "Minimum|Sum", _TARGETS),
-        **_all("RequestCountPerTarget", "Sum", _sets("TargetGroup", "LoadBalancer+TargetGroup")),
-    },
-    "AWS/NetworkELB": {
-        **_all("HealthyHostCount UnHealthyHostCount", _LEVEL, _TARGETS),
-        **_all(
-            "TCP_Target_Reset_Count TCP_Client_Reset_Count TCP_ELB_Reset_Count PortAllocationErrorCount "
-            "ClientTLSNegotiationErrorCount TargetTLSNegotiationErrorCount ProcessedPackets RejectedFlowCount "
-            "RejectedFlowCount_TCP UnhealthyRoutingFlowCount ProcessedBytes ProcessedBytes_TCP ProcessedBytes_TLS "
-            "ProcessedBytes_UDP NewFlowCount NewFlowCount_TCP NewFlowCount_TLS NewFlowCount_UDP "
-            "SecurityGroupBlockedFlowCount_Inbound_ICMP SecurityGroupBlockedFlowCount_Inbound_TCP "
-            "SecurityGroupBlockedFlowCount_Inbound_UDP SecurityGroupBlockedFlowCount_Outbound_ICMP "
-            "SecurityGroupBlockedFlowCount_Outbound_TCP SecurityGroupBlockedFlowCount_Outbound_UDP",
-            "Sum",
-            _BALANCER + _TARGETS,
-        ),
-        **_all(
-            "ActiveFlowCount ActiveFlowCount_TCP ActiveFlowCount_TLS ActiveFlowCount_UDP ConsumedLCUs "
-            "ConsumedLCUs_TCP ConsumedLCUs_TLS ConsumedLCUs_UDP PeakBytesPerSecond PeakPacketsPerSecond "
-            "ZonalHealthStatus",
-            _ANY,
-            _BALANCER,
-        ),
-    },
-    "AWS/CodeBuild": {
-        **_all("Builds SucceededBuilds FailedBuilds", "Sum", _PROJECT),
-        **_all(
-            "Duration QueuedDuration SubmittedDuration ProvisioningDuration DownloadSourceDuration InstallDuration "
-            "PreBuildDuration BuildDuration PostBuildDuration UploadArtifactsDuration FinalizingDuration",
-            f"{_ANY}|{_PERCENTILE}",
-            _PROJECT,
-        ),
-        **_all(
-            "CPUUtilized CPUUtilizedPercent MemoryUtilized MemoryUtilizedPercent StorageReadBytes StorageWriteBytes",
-            f"{_ANY}|{_PERCENTILE}",
-            _sets("ProjectName", "ProjectName+BuildId+BuildNumber"),
-        ),
-    },
-    "AWS/CodePipeline": {
-        **_all("FailedPipelineExecutions", "Sum", _sets("PipelineName", "")),
-        **_all("PipelineDuration", f"{_ANY}|{_PERCENTILE}", _sets("PipelineName")),
-    },
-    "AWS/CodeDeploy": {},
-}

@@ -1,22 +1,18 @@
 """The health gate: alarms that can fire, for every deployment that asked, whenever they were added."""
 
+import json
+
 import pytest
-from aws_cdk import App, CfnParameter, Duration, Stack, Token
+from aws_cdk import App, CfnParameter, Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from aws_cdk.assertions import Annotations, Match
-from hypothesis import given
-from hypothesis import strategies as st
 
 from code_family_constructs import HealthGate
 from code_family_constructs.errors import ConfigurationError
-from code_family_constructs.health import _PERCENTILE, _PUBLISHED, check_published
-from code_family_constructs.testing import synthesized
+from code_family_constructs.testing import synthesized, text_of
 from tests.helpers import a_stack, of_type, only, refuses
-
-NAMED = ("Average", "Minimum", "Maximum", "Sum", "SampleCount")
-PERCENTILES = ("p50", "p95", "p99.9", "p0", "tm90", "tc90", "ts90", "wm98.5")
 
 
 def of_application(name="orders"):
@@ -97,6 +93,105 @@ def test_alarms_are_kept_in_order_and_users_hear_of_those_that_come_later():
     assert list(gate.alarms) == [first, second, third, watched]
 
 
+@pytest.fixture(scope="module")
+def alias_alarms():
+    stack = Stack(App(), "Shop")
+    gate = HealthGate(stack, "Health")
+    gate.watch_function_alias(function_name="orders", alias_name="live", timeout=Duration.seconds(7))
+    gate.watch_function_alias(function_name="bills", alias_name="live", timeout=None)
+    return of_type(synthesized(stack), "AWS::CloudWatch::Alarm")
+
+
+def test_an_alias_is_watched_for_errors_throttles_and_time(alias_alarms):
+    watched = {
+        (alarm["MetricName"], alarm.get("Statistic") or alarm["ExtendedStatistic"], alarm["Threshold"])
+        for alarm in alias_alarms.values()
+        if {"Name": "FunctionName", "Value": "orders"} in alarm["Dimensions"]
+    }
+    assert watched == {("Errors", "Sum", 1), ("Throttles", "Sum", 1), ("Duration", "p99", 6300)}
+
+
+def test_an_alias_is_named_as_text_so_that_no_circle_closes(alias_alarms):
+    """An alarm that refers to the alias waits for it, the alias for its deployment group, and the group for alarms."""
+    dimensions = {json.dumps(alarm["Dimensions"], sort_keys=True) for alarm in alias_alarms.values()}
+    assert dimensions == {
+        json.dumps([{"Name": "FunctionName", "Value": name}, {"Name": "Resource", "Value": f"{name}:live"}])
+        for name in ("orders", "bills")
+    }
+
+
+def test_two_aliases_or_target_groups_fit_into_one_gate(alias_alarms):
+    assert [name[: -len("0123ABCD")] for name in alias_alarms] == [
+        "HealthAliasErrors",
+        "HealthAliasThrottles",
+        "HealthAliasDuration",
+        "HealthAliasErrors2",
+        "HealthAliasThrottles2",
+    ]
+    gate = HealthGate(a_stack(), "Health")
+    for group in ("blue", "green"):
+        gate.watch_target_group(target_group=f"targetgroup/{group}/0123", load_balancer="app/shop/0123")
+    assert len(gate.alarms) == 6
+
+
+def test_fails_when_nobody_knows_what_a_function_may_take():
+    stack = a_stack()
+    later = Duration.seconds(CfnParameter(stack, "Seconds", type="Number").value_as_number)
+    gate = HealthGate(stack, "Health")
+    with refuses("a timeout that is only known", at="Shop/Health", fix="leave it out (None)"):
+        gate.watch_function_alias(function_name="orders", alias_name="live", timeout=later)
+    assert gate.alarms == ()
+
+
+def test_a_composite_fires_with_each_alarm_whenever_it_was_added():
+    stack = Stack(App(), "Shop")
+    other = HealthGate(stack, "Other", alarms=[an_alarm(stack, 1)])
+    gate = HealthGate(stack, "Health", alarms=[an_alarm(stack, 2), other.composite()])
+    composite = gate.composite()
+    gate.watch("Orders", metric=of_application(), threshold=1)
+    assert gate.composite() is composite
+    template = synthesized(stack)
+    (orders,) = of_type(template, "AWS::CloudWatch::Alarm")
+    (inner,) = (name for name in of_type(template, "AWS::CloudWatch::CompositeAlarm") if name.startswith("Other"))
+    rules = {
+        name: text_of(alarm["AlarmRule"])
+        for name, alarm in of_type(template, "AWS::CloudWatch::CompositeAlarm").items()
+    }
+    imported = "arn:aws:cloudwatch:eu-west-1:111111111111:alarm"
+    assert rules.pop(inner) == f'ALARM("{imported}:1")'
+    assert list(rules.values()) == [f'ALARM("{imported}:2") OR ALARM("<{inner}.Arn>") OR ALARM("<{orders}.Arn>")']
+
+
+def test_what_takes_names_gets_them():
+    stack = a_stack()
+    gate = HealthGate(stack, "Health", alarms=[an_alarm(stack, 7)])
+    watched = gate.watch("Orders", metric=of_application(), threshold=1)
+    assert gate.alarm_names == ("7", watched.alarm_name)
+
+
+def test_fails_when_a_composite_has_nothing_to_fire_with():
+    with refuses("a composite of no alarms", at="Shop/Health", fix="add one with watch()"):
+        HealthGate(a_stack(), "Health").composite()
+
+
+def test_fails_when_a_composite_is_added_to_the_gate_that_it_is_made_of():
+    stack = a_stack()
+    gate = HealthGate(stack, "Health", alarms=[an_alarm(stack)])
+    with refuses("is made of those in this health gate", at="Shop/Health/Composite", fix="to another gate"):
+        gate.add_alarm(gate.composite())
+    assert len(gate.alarms) == 1
+
+
+def test_fails_when_an_alarm_waits_for_more_errors_than_there_are_calls():
+    metric = cloudwatch.Metric(
+        namespace="AWS/Lambda", metric_name="Errors", dimensions_map={"FunctionName": "orders"}, statistic="Average"
+    )
+    gate = HealthGate(a_stack(), "Health")
+    with refuses("an average of AWS/Lambda Errors of 5", at="Shop/Health", fix="use statistic Sum to count"):
+        gate.watch("Errors", metric=metric, threshold=5)
+    gate.watch("Errors", metric=metric, threshold=0.05)
+
+
 def test_fails_when_a_gate_without_alarms_should_stop_a_release():
     stack = a_stack()
     gate = HealthGate(stack, "Health")
@@ -157,78 +252,6 @@ def test_fails_when_an_alarm_looks_back_further_than_cloudwatch_does(minutes, mo
     assert str(most + 1) in caught.value.problem
 
 
-TABLE = [(namespace, name) for namespace, metrics in _PUBLISHED.items() for name in metrics]
-
-
-@given(
-    place=st.sampled_from(TABLE),
-    statistic=st.sampled_from([*NAMED, *PERCENTILES, "p", "95", "p100.5", ""]),
-    data=st.data(),
-)
-def test_of_each_metric_the_listed_statistics_are_accepted_and_no_others(place, statistic, data):
-    namespace, name = place
-    metric = _PUBLISHED[namespace][name]
-    dimensions = dict.fromkeys(data.draw(st.sampled_from(metric.dimensions)), "x")
-    listed = set(metric.statistics.split("|")) & set(NAMED)
-    if _PERCENTILE in metric.statistics:
-        listed |= set(PERCENTILES)
-    if statistic in listed:
-        check_published("Health", namespace=namespace, name=name, statistic=statistic, dimensions=dimensions)
-    else:
-        with refuses(repr(statistic), f"{namespace} {name}", at="Health", fix="use "):
-            check_published("Health", namespace=namespace, name=name, statistic=statistic, dimensions=dimensions)
-
-
-@given(
-    place=st.sampled_from(TABLE),
-    dimensions=st.sets(st.sampled_from(["LoadBalancer", "TargetGroup", "AvailabilityZone", "ProjectName", "Stage"])),
-)
-def test_of_each_metric_the_listed_sets_of_dimensions_are_accepted_and_no_others(place, dimensions):
-    namespace, name = place
-    metric = _PUBLISHED[namespace][name]
-    statistic = metric.statistics.split("|")[0]
-    values = dict.fromkeys(dimensions, "x")
-    if frozenset(dimensions) in metric.dimensions:
-        check_published("Health", namespace=namespace, name=name, statistic=statistic, dimensions=values)
-    else:
-        with refuses(str(sorted(dimensions)), f"{namespace} {name}", at="Health", fix="use "):
-            check_published("Health", namespace=namespace, name=name, statistic=statistic, dimensions=values)
-
-
-@pytest.mark.parametrize(
-    ("namespace", "name", "dimensions"),
-    [
-        # https://docs.aws.amazon.com/codebuild/latest/userguide/cloudwatch-utilization-metrics.html
-        ("AWS/CodeBuild", "MemoryUtilizedPercent", ["ProjectName"]),
-        ("AWS/CodeBuild", "CPUUtilizedPercent", ["ProjectName", "BuildId", "BuildNumber"]),
-        # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html
-        ("AWS/ApplicationELB", "HTTP_Redirect_Count", ["LoadBalancer"]),
-        ("AWS/ApplicationELB", "GrpcRequestCount", ["LoadBalancer"]),
-        ("AWS/ApplicationELB", "LambdaUserError", ["TargetGroup", "LoadBalancer"]),
-        ("AWS/ApplicationELB", "UnhealthyRoutingRequestCount", ["TargetGroup", "LoadBalancer"]),
-        # https://docs.aws.amazon.com/elasticloadbalancing/latest/network/load-balancer-cloudwatch-metrics.html
-        ("AWS/NetworkELB", "NewFlowCount_TLS", ["LoadBalancer"]),
-        ("AWS/NetworkELB", "TargetTLSNegotiationErrorCount", ["LoadBalancer"]),
-    ],
-)
-def test_metrics_that_aws_does_publish_are_not_refused(namespace, name, dimensions):
-    statistic = "Average" if name.endswith("Percent") else "Sum"
-    check_published(
-        "Health", namespace=namespace, name=name, statistic=statistic, dimensions=dict.fromkeys(dimensions, "x")
-    )
-
-
-@pytest.mark.parametrize("statistic", ["p0", "p95", "p99.99", "p100"])
-def test_percentiles_of_latency_are_accepted(statistic):
-    check_published(
-        "Health",
-        namespace="AWS/ApplicationELB",
-        name="TargetResponseTime",
-        statistic=statistic,
-        dimensions={"LoadBalancer": "x"},
-    )
-
-
 def test_fails_when_an_average_of_counts_should_reach_a_threshold():
     """Each 5XX answer counts as one, so their average is one at most: an alarm on it at 10 stays silent for ever."""
     metric = cloudwatch.Metric(
@@ -240,56 +263,3 @@ def test_fails_when_an_average_of_counts_should_reach_a_threshold():
     gate = HealthGate(a_stack(), "Health")
     with refuses("'Average'", "HTTPCode_Target_5XX_Count", at="Shop/Health", fix="use Sum"):
         gate.watch("Errors", metric=metric, threshold=10)
-
-
-def test_fails_when_the_statistic_means_nothing_and_lists_those_that_do():
-    with refuses("'Sum'", at="Health", fix="use Average, Minimum, Maximum, a percentile such as p95"):
-        check_published(
-            "Health",
-            namespace="AWS/ApplicationELB",
-            name="TargetResponseTime",
-            statistic="Sum",
-            dimensions={"LoadBalancer": "x"},
-        )
-
-
-def test_fails_when_the_metric_is_misspelt_and_names_the_nearest():
-    with refuses("no metric 'UnhealthyHostCount'", at="Health", fix="UnHealthyHostCount"):
-        check_published(
-            "Health", namespace="AWS/ApplicationELB", name="UnhealthyHostCount", statistic="Maximum", dimensions={}
-        )
-
-
-def test_fails_when_the_metric_is_like_none_and_lists_them_all():
-    with refuses("no metric 'xyz'", at="Health", fix="FailedPipelineExecutions, PipelineDuration"):
-        check_published("Health", namespace="AWS/CodePipeline", name="xyz", statistic="Sum", dimensions={})
-
-
-def test_fails_when_dimensions_are_incomplete_and_shows_complete_ones():
-    with refuses("['TargetGroup']", at="Health", fix="use LoadBalancer + TargetGroup or"):
-        check_published(
-            "Health",
-            namespace="AWS/ApplicationELB",
-            name="UnHealthyHostCount",
-            statistic="Maximum",
-            dimensions={"TargetGroup": "x"},
-        )
-
-
-def test_fails_when_the_service_publishes_no_metrics():
-    with refuses("AWS/CodeDeploy publishes no CloudWatch metrics", at="Health", fix="watch the application"):
-        check_published("Health", namespace="AWS/CodeDeploy", name="Failed", statistic="Sum", dimensions={})
-
-
-@pytest.mark.parametrize(
-    ("namespace", "name", "statistic"),
-    [
-        ("Shop", "anything", "Average"),
-        (Token.as_string({"Ref": "Namespace"}), "x", "Average"),
-        ("AWS/ApplicationELB", Token.as_string({"Ref": "Name"}), "Average"),
-        ("AWS/CodeBuild", "FailedBuilds", Token.as_string({"Ref": "Statistic"})),
-    ],
-    ids=["own namespace", "namespace", "name", "statistic"],
-)
-def test_what_cannot_be_known_is_let_through(namespace, name, statistic):
-    check_published("Health", namespace=namespace, name=name, statistic=statistic, dimensions={})
