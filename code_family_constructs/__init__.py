@@ -5,9 +5,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from code_family_constructs.build import Build as Build
+    from code_family_constructs.build.artifacts import S3Artifacts as S3Artifacts
+    from code_family_constructs.build.batch import BatchBuilds as BatchBuilds
+    from code_family_constructs.build.bucket import BuildBucket as BuildBucket
     from code_family_constructs.build.buildspec import Buildspec as Buildspec
     from code_family_constructs.build.buildspec_checks import BuildHost as BuildHost
+    from code_family_constructs.build.cache import S3Cache as S3Cache
+    from code_family_constructs.build.efs_mount import EfsMount as EfsMount
+    from code_family_constructs.build.environment import SecretField as SecretField
+    from code_family_constructs.build.environment import SecureParameter as SecureParameter
+    from code_family_constructs.build.fleet import Fleet as Fleet
+    from code_family_constructs.build.image import ImageBuild as ImageBuild
     from code_family_constructs.build.project import BuildProject as BuildProject
+    from code_family_constructs.build.project_source import ProjectSource as ProjectSource
+    from code_family_constructs.build.webhooks import FilterGroup as FilterGroup
+    from code_family_constructs.build.webhooks import Webhook as Webhook
     from code_family_constructs.deploy import DeployAction as DeployAction
     from code_family_constructs.deploy import DeployContext as DeployContext
     from code_family_constructs.deploy import Deployment as Deployment
@@ -36,7 +48,9 @@ _HOME = {
     "AlertTopic": "topic",
     "Appspec": "deploy.appspec",
     "ArtifactStore": "pipeline.artifact_store",
+    "BatchBuilds": "build.batch",
     "Build": "build",
+    "BuildBucket": "build.bucket",
     "BuildHost": "build.buildspec_checks",
     "BuildProject": "build.project",
     "Buildspec": "build.buildspec",
@@ -52,13 +66,23 @@ _HOME = {
     "Ec2Deployment": "deploy.to_ec2",
     "Ec2Fleet": "deploy.ec2_fleet",
     "EcsAppspec": "deploy.appspec",
+    "EfsMount": "build.efs_mount",
+    "FilterGroup": "build.webhooks",
     "Finding": "documents",
+    "Fleet": "build.fleet",
     "HealthGate": "health",
+    "ImageBuild": "build.image",
     "LambdaAppspec": "deploy.appspec",
     "ManualApproval": "pipeline.approval",
+    "ProjectSource": "build.project_source",
+    "S3Artifacts": "build.artifacts",
+    "S3Cache": "build.cache",
+    "SecretField": "build.environment",
+    "SecureParameter": "build.environment",
     "SmokeTest": "smoke_test",
     "Source": "source.source",
     "Statement": "permissions",
+    "Webhook": "build.webhooks",
 }
 
 __all__ = [  # noqa: PLE0604 - the names are the keys above

@@ -160,6 +160,24 @@ _TELLING = (
 )
 
 
+def _projects(resources: Mapping[str, Any]) -> Iterator[str]:
+    for name, project in _of_type(resources, "AWS::CodeBuild::Project"):
+        source, triggers = project["Source"], project.get("Triggers", {})
+        if source["Type"] in ("CODEPIPELINE", "NO_SOURCE"):
+            continue
+        yield f"build {text_of(project.get('Name', name))} of {source['Type']} {text_of(source.get('Location', ''))}"
+        for group in triggers.get("FilterGroups", ()):
+            yield f"  starts on {' and '.join(_filter(each) for each in group)}"
+        approval = triggers.get("PullRequestBuildPolicy", {}).get("RequiresCommentApproval")
+        if approval:
+            yield f"  waits for a comment: {approval}"
+
+
+def _filter(each: Mapping[str, Any]) -> str:
+    but = "not " if each.get("ExcludeMatchedPattern") else ""
+    return f"{each['Type']} {but}{text_of(each['Pattern'])}"
+
+
 def _deployments(resources: Mapping[str, Any]) -> Iterator[str]:
     for name, group in _of_type(resources, "AWS::CodeDeploy::DeploymentGroup"):
         yield f"deployment group {text_of(group.get('DeploymentGroupName', name))}"
@@ -222,4 +240,4 @@ def _list(value: Any) -> Sequence[Any]:
     return value if isinstance(value, list | tuple) else [value]
 
 
-_OUTLINES = (_pipelines, _deployments, _alarms, _wildcards)
+_OUTLINES = (_pipelines, _projects, _deployments, _alarms, _wildcards)

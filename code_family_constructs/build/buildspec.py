@@ -127,7 +127,12 @@ class Buildspec(_Section):
 
     def findings_on(self, host: BuildHost | None) -> tuple[Finding, ...]:
         """The warnings, and what does not fit to where it will run: errors and warnings."""
-        return check(self._document or read_document(self.render(), name="Buildspec"), host)
+        return check(self.document, host)
+
+    @property
+    def document(self) -> Document:
+        """What was read, or what `render` gives: every value with its line."""
+        return self._document or read_document(self.render(), name="Buildspec")
 
     def render(self) -> str:
         """The buildspec as YAML, which reads back as an equal one."""

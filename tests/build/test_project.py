@@ -3,12 +3,31 @@
 import pytest
 from aws_cdk import App, CfnParameter, Duration, Stack, assertions
 from aws_cdk import aws_codebuild as codebuild
+from aws_cdk import aws_codecommit as codecommit
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
 
-from code_family_constructs import BuildProject, Buildspec, ConfigurationError, Statement
+from code_family_constructs import (
+    BuildProject,
+    Buildspec,
+    CodeConnection,
+    ConfigurationError,
+    DeliveryPipeline,
+    Statement,
+)
+from code_family_constructs.build.artifacts import S3Artifacts
+from code_family_constructs.build.bucket import BuildBucket
 from code_family_constructs.build.buildspec import Env, Phase, Phases
+from code_family_constructs.build.cache import S3Cache
+from code_family_constructs.build.project_source import ProjectSource
+from code_family_constructs.build.webhooks import FilterGroup, Webhook
 from code_family_constructs.testing import synthesized, text_of
-from tests.helpers import a_stack, allowed, of_type, only, refuses
+from tests.helpers import CONNECTION_ARN, a_source, a_stack, allowed, of_type, only, refuses
+
+CONNECTION = CodeConnection.from_connection_arn(CONNECTION_ARN)
+GIT = ProjectSource.github("acme/shop", connection=CONNECTION, source_version="dev")
+ON_PUSH = Webhook(filter_groups=[FilterGroup(events=[codebuild.EventAction.PUSH])])
 
 
 @pytest.fixture(scope="module")
@@ -175,3 +194,169 @@ def test_parameters_are_let_through():
     project = only(synthesized(stack), "AWS::CodeBuild::Project")
     assert project["Name"] == project["Source"]["BuildSpec"] == {"Ref": "Text"}
     assert project["TimeoutInMinutes"] == project["QueuedTimeoutInMinutes"] == {"Ref": "Minutes"}
+
+
+@pytest.fixture(scope="module")
+def own():
+    """A project with a source and a log of its own."""
+    stack = Stack(App(), "Own")
+    store = BuildBucket(stack, "Store", expires_after=Duration.days(14))
+    BuildProject(
+        stack,
+        "Build",
+        source=GIT,
+        webhook=ON_PUSH,
+        badge=True,
+        auto_retry_limit=2,
+        concurrent_build_limit=3,
+        cache=S3Cache(bucket=store.bucket),
+        log_retention=logs.RetentionDays.ONE_WEEK,
+        log_key=store.key,
+        log_bucket=store.bucket,
+    )
+    return synthesized(stack)
+
+
+def test_a_source_of_its_own_is_built_and_not_a_pipelines(own):
+    project = only(own, "AWS::CodeBuild::Project")
+    assert project["Source"]["Location"] == "https://github.com/acme/shop.git"
+    assert project["SourceVersion"] == "dev"
+    assert project["Artifacts"] == {"Type": "NO_ARTIFACTS"}
+    assert project["Triggers"]["Webhook"] is True
+
+
+def test_badge_retries_and_concurrency_are_as_asked_for(own):
+    project = only(own, "AWS::CodeBuild::Project")
+    assert (project["BadgeEnabled"], project["AutoRetryLimit"], project["ConcurrentBuildLimit"]) == (True, 2, 3)
+
+
+def test_what_it_stores_is_encrypted_with_the_buckets_key(own):
+    [key] = of_type(own, "AWS::KMS::Key")
+    assert only(own, "AWS::CodeBuild::Project")["EncryptionKey"] == {"Fn::GetAtt": [key, "Arn"]}
+
+
+def test_the_log_has_its_key_its_time_and_a_copy(own):
+    [key] = of_type(own, "AWS::KMS::Key")
+    group = only(own, "AWS::Logs::LogGroup")
+    assert (group["RetentionInDays"], group["KmsKeyId"]) == (7, {"Fn::GetAtt": [key, "Arn"]})
+    copy = only(own, "AWS::CodeBuild::Project")["LogsConfig"]["S3Logs"]
+    assert (copy["Status"], copy["EncryptionDisabled"]) == ("ENABLED", False)
+    assert text_of(copy["Location"]).endswith("/logs/Own-Build")
+
+
+def test_cloudwatch_may_use_the_logs_key_for_logs(own):
+    statements = only(own, "AWS::KMS::Key")["KeyPolicy"]["Statement"]
+    [of_logs] = [one for one in statements if "logs." in text_of(one["Principal"].get("Service", ""))]
+    assert list(of_logs["Condition"]["ArnLike"]) == ["kms:EncryptionContext:aws:logs:arn"]
+
+
+def test_the_role_can_be_allowed_more():
+    stack = a_stack()
+    build = BuildProject(stack, "Build")
+    build.allow(Statement(actions=["s3:GetObject"], resources=["arn:aws:s3:::shop/a"]))
+    assert "s3:GetObject on arn:aws:s3:::shop/a" in allowed(synthesized(stack), "BuildRolePolicy")
+
+
+def test_a_key_for_the_log_goes_before_the_pipelines():
+    stack = a_stack()
+    key = kms.Key(stack, "LogKey")
+    DeliveryPipeline(stack, "Pipeline", source=a_source(), build=BuildProject(stack, "Build", log_key=key))
+    group = only(synthesized(stack), "AWS::Logs::LogGroup")
+    assert group["KmsKeyId"]["Fn::GetAtt"][0].startswith("LogKey")
+
+
+def test_a_cache_of_a_build_in_a_pipeline_leaves_its_artifacts_to_the_pipelines_key():
+    stack = a_stack()
+    store = BuildBucket(stack, "Store", expires_after=Duration.days(14))
+    build = BuildProject(stack, "Build", cache=S3Cache(bucket=store.bucket))
+    DeliveryPipeline(stack, "Pipeline", source=a_source(), build=build)
+    key = only(synthesized(stack), "AWS::CodeBuild::Project")["EncryptionKey"]
+    assert key["Fn::GetAtt"][0].startswith("PipelineArtifactsKey")
+
+
+def test_fails_when_a_pipeline_gets_a_build_with_a_source_of_its_own():
+    stack = a_stack()
+    build = BuildProject(stack, "Build", source=GIT)
+    with refuses("https://github.com/acme/shop.git", at="Shop/Build", fix="leave out source="):
+        DeliveryPipeline(stack, "Pipeline", source=a_source(), build=build)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("webhook", ON_PUSH),
+        ("badge", True),
+        ("auto_retry_limit", 1),
+        ("artifacts", S3Artifacts(bucket=s3.Bucket.from_bucket_name(a_stack(), "Bucket", "store"))),
+    ],
+)
+def test_fails_when_a_build_in_a_pipeline_has_no_such_thing(argument, value):
+    with refuses(f"{argument}= for a build in a pipeline", at="Shop/Build", fix="or give source= too"):
+        BuildProject(a_stack(), "Build", **{argument: value})
+
+
+def test_fails_when_a_source_in_s3_has_a_badge():
+    stack = a_stack()
+    source = ProjectSource.s3(s3.Bucket.from_bucket_name(stack, "Bucket", "store"), "a.zip")
+    with refuses("badge=True", at="Shop/Build", fix="leave out badge="):
+        BuildProject(stack, "Build", source=source, badge=True)
+
+
+def test_fails_when_the_source_has_no_webhooks():
+    stack = a_stack()
+    source = ProjectSource.codecommit(codecommit.Repository.from_repository_name(stack, "Repository", "shop"))
+    with refuses("a webhook at CODECOMMIT", at="Shop/Build", fix="leave out webhook="):
+        BuildProject(stack, "Build", source=source, webhook=ON_PUSH)
+
+
+def test_fails_when_the_provider_does_not_tell_what_the_webhook_asks():
+    source = ProjectSource.bitbucket("acme/shop", connection=CONNECTION)
+    runner = Webhook.actions_runner()
+    with refuses("Bitbucket has no event WORKFLOW_JOB_QUEUED", at="Shop/Build", fix="PUSH"):
+        BuildProject(a_stack(), "Build", source=source, webhook=runner)
+
+
+def test_fails_when_the_connection_is_pending_as_long_as_the_webhook_needs_it():
+    stack = a_stack()
+    connection = CodeConnection.github(stack, "GitHub")
+    source = ProjectSource.github("acme/shop", connection=connection)
+    with refuses("PENDING", at="Shop/Build", fix="CodeConnection.from_connection_arn"):
+        BuildProject(stack, "Build", source=source, webhook=ON_PUSH)
+    BuildProject(stack, "WithoutWebhook", source=source)
+    BuildProject(Stack(stack.node.root, "Later"), "Build", source=source, webhook=ON_PUSH)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("settings", "fix"),
+    [
+        ({"auto_retry_limit": 11}, "give 0 to 10"),
+        ({"auto_retry_limit": -1}, "give 0 to 10"),
+        ({"concurrent_build_limit": 0}, "give 1 or more"),
+    ],
+)
+def test_fails_when_codebuild_takes_no_such_number(settings, fix):
+    [(argument, value)] = settings.items()
+    with refuses(f"{argument}={value}", at="Shop/Build", fix=fix):
+        BuildProject(a_stack(), "Build", source=GIT, **settings)
+
+
+@pytest.mark.parametrize("settings", [{"auto_retry_limit": 0}, {"auto_retry_limit": 10, "source": GIT}])
+def test_retries_from_none_to_ten_are_accepted(settings):
+    BuildProject(a_stack(), "Build", **settings)
+
+
+def test_a_plain_project_asks_node_for_little(monkeypatch):
+    """Round trips are most of what a construct costs; features that are not used add none."""
+    from jsii._kernel.providers.process import _NodeProcess
+
+    stack = a_stack()
+    BuildProject(stack, "First")
+    asked, send = [], _NodeProcess.send
+
+    def counted(self, *request):
+        asked.append(request)
+        return send(self, *request)
+
+    monkeypatch.setattr(_NodeProcess, "send", counted)
+    BuildProject(stack, "Second")
+    assert len(asked) <= 10
