@@ -78,7 +78,8 @@ def network(scope: Construct, vpc: ec2.IVpc, subnet_ids: "Sequence[str]", *, doc
     """Makes the security group, which lets nothing in."""
     security_group = ec2.SecurityGroup(scope, "SecurityGroup", vpc=vpc, description="Builds", allow_all_outbound=True)
     if docker_server:
-        security_group.connections.allow_internally(ec2.Port.tcp(_DOCKER_PORT), "Builds to their Docker server")
+        # The way out is open already, and aws-cdk-lib would warn of a rule that says so twice.
+        security_group.add_ingress_rule(security_group, ec2.Port.tcp(_DOCKER_PORT), "Builds to their Docker server")
     group_id = security_group.security_group_id
     return Network(
         security_group,
