@@ -27,9 +27,20 @@ if TYPE_CHECKING:
     from code_family_constructs.deploy.appspec import Ec2Appspec as Ec2Appspec
     from code_family_constructs.deploy.appspec import EcsAppspec as EcsAppspec
     from code_family_constructs.deploy.appspec import LambdaAppspec as LambdaAppspec
+    from code_family_constructs.deploy.ec2_blue_green import Ec2BlueGreenDeployment as Ec2BlueGreenDeployment
+    from code_family_constructs.deploy.ec2_fleet import Ec2BlueGreenFleet as Ec2BlueGreenFleet
     from code_family_constructs.deploy.ec2_fleet import Ec2Fleet as Ec2Fleet
+    from code_family_constructs.deploy.ecs_service import EcsService as EcsService
+    from code_family_constructs.deploy.ecs_service import EcsTarget as EcsTarget
     from code_family_constructs.deploy.hooks import DeploymentHook as DeploymentHook
+    from code_family_constructs.deploy.lambda_function import LambdaFunction as LambdaFunction
+    from code_family_constructs.deploy.lambda_release import LambdaActionDeployment as LambdaActionDeployment
+    from code_family_constructs.deploy.lambda_release import LambdaCodeDeployment as LambdaCodeDeployment
+    from code_family_constructs.deploy.running_image import RunningImage as RunningImage
+    from code_family_constructs.deploy.to_cloudformation import StackDeployment as StackDeployment
     from code_family_constructs.deploy.to_ec2 import Ec2Deployment as Ec2Deployment
+    from code_family_constructs.deploy.to_ecs import EcsDeployment as EcsDeployment
+    from code_family_constructs.deploy.to_lambda import LambdaDeployment as LambdaDeployment
     from code_family_constructs.deploy.triggers import DeploymentTrigger as DeploymentTrigger
     from code_family_constructs.documents import Finding as Finding
     from code_family_constructs.errors import ConfigurationError as ConfigurationError
@@ -63,24 +74,35 @@ _HOME = {
     "DeploymentHook": "deploy.hooks",
     "DeploymentTrigger": "deploy.triggers",
     "Ec2Appspec": "deploy.appspec",
+    "Ec2BlueGreenDeployment": "deploy.ec2_blue_green",
+    "Ec2BlueGreenFleet": "deploy.ec2_fleet",
     "Ec2Deployment": "deploy.to_ec2",
     "Ec2Fleet": "deploy.ec2_fleet",
     "EcsAppspec": "deploy.appspec",
+    "EcsDeployment": "deploy.to_ecs",
+    "EcsService": "deploy.ecs_service",
+    "EcsTarget": "deploy.ecs_service",
     "EfsMount": "build.efs_mount",
     "FilterGroup": "build.webhooks",
     "Finding": "documents",
     "Fleet": "build.fleet",
     "HealthGate": "health",
     "ImageBuild": "build.image",
+    "LambdaActionDeployment": "deploy.lambda_release",
     "LambdaAppspec": "deploy.appspec",
+    "LambdaCodeDeployment": "deploy.lambda_release",
+    "LambdaDeployment": "deploy.to_lambda",
+    "LambdaFunction": "deploy.lambda_function",
     "ManualApproval": "pipeline.approval",
     "ProjectSource": "build.project_source",
+    "RunningImage": "deploy.running_image",
     "S3Artifacts": "build.artifacts",
     "S3Cache": "build.cache",
     "SecretField": "build.environment",
     "SecureParameter": "build.environment",
     "SmokeTest": "smoke_test",
     "Source": "source.source",
+    "StackDeployment": "deploy.to_cloudformation",
     "Statement": "permissions",
     "Webhook": "build.webhooks",
 }

@@ -1,5 +1,7 @@
 """Floor 1: a canary of CloudWatch Synthetics that asks for a URL again and again."""
 
+import json
+
 from aws_cdk import Duration, Names, RemovalPolicy, Stack
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_synthetics as synthetics
@@ -7,6 +9,7 @@ from constructs import Construct
 
 from code_family_constructs.errors import ConfigurationError
 from code_family_constructs.functions import handler_source
+from code_family_constructs.names import check_environment_size
 from code_family_constructs.permissions import ServiceRole, Statement, acknowledge, arn
 from code_family_constructs.smoke_test import SmokeTest
 from code_family_constructs.storage import end_of_life
@@ -34,8 +37,8 @@ class UrlCanary(Construct):
         interval: Between two runs.
 
     Raises:
-        ConfigurationError: An interval that Synthetics does not have, or a test that does not fit into it or needs a
-            VPC.
+        ConfigurationError: An interval that Synthetics does not have, or a test that does not fit into it or into a
+            function's environment, or needs a VPC.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Synthetics_Canaries.html
     """
@@ -75,7 +78,7 @@ class UrlCanary(Construct):
             test=synthetics.Test.custom(
                 code=synthetics.Code.from_inline(handler_source("smoke_test")), handler="index.handler"
             ),
-            environment_variables={_SETTINGS: Stack.of(self).to_json_string({**test.settings(), "retries": 0})},
+            environment_variables={_SETTINGS: Stack.of(self).to_json_string(_settings(test))},
             schedule=synthetics.Schedule.rate(interval),
             role=role.frozen,
             artifacts_bucket_location=synthetics.ArtifactsBucketLocation(bucket=self.bucket),
@@ -99,13 +102,24 @@ class UrlCanary(Construct):
         )
 
 
-def _check(at: Construct, test: SmokeTest, interval: Duration) -> None:
+def check_interval(at: Construct, interval: Duration) -> float:
+    """The minutes between two runs; raises ConfigurationError for what Synthetics does not have."""
     fix = "use whole minutes from 1 to 60"
     if interval.is_unresolved():
         raise ConfigurationError("an interval that is only known when the stack is deployed", at=at, fix=fix)
     minutes = interval.to_minutes(integral=False)
     if minutes not in range(1, 61):
         raise ConfigurationError(f"a run every {minutes:g} minutes", at=at, fix=fix)
+    return minutes
+
+
+def _settings(test: SmokeTest) -> dict[str, object]:
+    return {**test.settings(), "retries": 0}
+
+
+def _check(at: Construct, test: SmokeTest, interval: Duration) -> None:
+    minutes = check_interval(at, interval)
+    check_environment_size(at, {_SETTINGS: json.dumps(_settings(test), ensure_ascii=False)})
     if test.load_balancer is not None:
         raise ConfigurationError(
             "a canary of a load balancer's address inside of a VPC: canaries ask from the internet",

@@ -133,4 +133,6 @@ def _asset(files: Mapping[str, str]) -> lambda_.Code:
             path = Path(_STAGED[key].name, name)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
+            # The mode goes into the archive, and the user that Lambda runs code as is another one.
+            path.chmod(0o644)
     return lambda_.Code.from_asset(_STAGED[key].name)

@@ -1,20 +1,24 @@
 """Floor 1: the alarms that decide whether a release is healthy, handed to every layer that rolls back."""
 
+import math
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from aws_cdk import Annotations, Duration
+from aws_cdk import Annotations, Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from code_family_constructs.errors import ConfigurationError
-from code_family_constructs.metrics import check_published
+from code_family_constructs.metrics import check_period, check_published
+from code_family_constructs.names import NameRule, check_list, check_name
 from code_family_constructs.permissions import acknowledge
 from code_family_constructs.smoke_test import SmokeTest
 from code_family_constructs.tokens import unresolved
+from code_family_constructs.topic import admit_cloudwatch
 
 if TYPE_CHECKING:  # its modules of aws-cdk-lib are for gates with a canary only
     from code_family_constructs.canary import UrlCanary
@@ -23,6 +27,12 @@ if TYPE_CHECKING:  # its modules of aws-cdk-lib are for gates with a canary only
 MOST_ALARMS = 50
 ALARMS_EVERY_ACCOUNT_TAKES = 10
 
+_COMPOSITE = "Composite"
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html
+_TARGET_GROUP = re.compile("targetgroup/[A-Za-z0-9-]{1,32}/[0-9a-f]+")
+_LOAD_BALANCER = re.compile("app/[A-Za-z0-9-]{1,32}/[0-9a-f]+")
+_FUNCTION_NAME = NameRule("function", "[A-Za-z0-9_-]", 64)
+_ALIAS_NAME = NameRule("alias", "[A-Za-z0-9_-]", 128)
 _PERIOD = Duration.minutes(1)
 _AT_LEAST = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
 _BELOW = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
@@ -41,18 +51,26 @@ class HealthGate(Construct):
         scope: Parent construct.
         id: Construct id.
         alarms: Alarms that exist already, metric or composite.
-        topic: Where alarms made here report to. Without one, an alarm still stops and rolls back a release, but tells
-            nobody between releases.
+        topic: Where alarms made here report to: an `AlertTopic`'s, or another encrypted one. CloudWatch is let into the
+            policies of a topic and a key that are made in this app; those of imported ones have to let it in already.
+            Without a topic, an alarm still stops and rolls back a release, but tells nobody between releases.
+
+    Raises:
+        ConfigurationError: What is no alarm, or a topic that CloudWatch could not publish to.
     """
 
     def __init__(
         self, scope: Construct, id: str, *, alarms: Sequence[cloudwatch.IAlarm] = (), topic: sns.ITopic | None = None
     ) -> None:
         super().__init__(scope, id)
+        check_list(self, "alarms", alarms)
         self._alarms: list[cloudwatch.IAlarm] = []
+        self._names: list[str] = []
         self._users: list[Callable[[cloudwatch.IAlarm], None]] = []
         self._ids: Counter[str] = Counter()
         self._composite: cloudwatch.CompositeAlarm | None = None
+        if topic is not None:
+            admit_cloudwatch(self, topic)
         self._action = actions.SnsAction(topic) if topic is not None else None
         for alarm in alarms:
             self.add_alarm(alarm)
@@ -65,7 +83,7 @@ class HealthGate(Construct):
     @property
     def alarm_names(self) -> Sequence[str]:
         """Names of the alarms so far, for what takes names."""
-        return tuple(alarm.alarm_name for alarm in self._alarms)
+        return tuple(self._names)
 
     def composite(self) -> cloudwatch.CompositeAlarm:
         """One alarm that fires while any alarm of this gate does, those included that are added later.
@@ -81,8 +99,12 @@ class HealthGate(Construct):
                     "a composite of no alarms", at=self, fix="add one with watch() or add_alarm() first"
                 )
             self._composite = cloudwatch.CompositeAlarm(
-                self, "Composite", alarm_rule=cloudwatch.AlarmRule.from_string(self._rule())
+                self, _COMPOSITE, alarm_rule=cloudwatch.AlarmRule.from_string(self._rule())
             )
+            # The L2's name does not tell the stack's: a second stack of the same code could not be deployed. Without
+            # one, CloudFormation makes one up, as for every alarm.
+            resource: Any = self._composite.node.default_child
+            resource.alarm_name = None
         return self._composite
 
     def _rule(self) -> str:
@@ -92,13 +114,20 @@ class HealthGate(Construct):
         """Adds an alarm made elsewhere; deployments that already use this gate get it too.
 
         Raises:
-            ConfigurationError: The alarm is in the gate already, or is one more than AWS takes.
+            ConfigurationError: What is no alarm, in the gate already, of another Region or account, or one more than
+                AWS takes.
         """
         if alarm is self._composite:
             raise ConfigurationError(
                 "the alarm is made of those in this health gate", at=alarm, fix="add it to another gate, or to none"
             )
-        if any(alarm is known for known in self._alarms):
+        if not hasattr(alarm, "alarm_arn"):
+            raise ConfigurationError(
+                f"{alarm!r} is no alarm", at=self, fix="give the alarm itself, or cloudwatch.Alarm.from_alarm_name(…)"
+            )
+        name = alarm.alarm_name
+        # CodeDeploy refuses two of one name; one that is only known at deploy time is the same text for one alarm only.
+        if name in self._names:
             raise ConfigurationError("the alarm is in this health gate already", at=alarm, fix="add each alarm once")
         if len(self._alarms) == MOST_ALARMS:
             raise ConfigurationError(
@@ -106,7 +135,9 @@ class HealthGate(Construct):
                 at=self,
                 fix="put some of them into a cloudwatch.CompositeAlarm and add that",
             )
+        _check_place(self, alarm)
         self._alarms.append(alarm)
+        self._names.append(name)
         if len(self._alarms) == ALARMS_EVERY_ACCOUNT_TAKES + 1:
             Annotations.of(self).add_warning_v2(
                 "code-family:alarms",
@@ -139,8 +170,17 @@ class HealthGate(Construct):
             description: What the alarm means to the person who gets it.
 
         Raises:
-            ConfigurationError: The alarm could never fire.
+            ConfigurationError: The alarm could never fire, or AWS would refuse it.
         """
+        if not isinstance(metric, cloudwatch.Metric):
+            raise ConfigurationError(
+                f"a {type(metric).__name__}, and only a Metric can be looked at here",
+                at=self,
+                fix="make the alarm yourself, with create_alarm(), and add_alarm() it",
+            )
+        if not math.isfinite(threshold):
+            raise ConfigurationError(f"a threshold of {threshold}", at=self, fix="use a number that can be reached")
+        self._check_new(description, id)
         check_published(
             self,
             namespace=metric.namespace,
@@ -149,8 +189,10 @@ class HealthGate(Construct):
             dimensions=metric.dimensions or {},
             threshold=threshold,
         )
+        period = int(metric.period.to_seconds())
+        check_period(self, namespace=metric.namespace, seconds=period)
         if not unresolved(evaluation_periods):
-            _check_evaluation(self, id, evaluation_periods, int(metric.period.to_seconds()))
+            _check_evaluation(self, id, evaluation_periods, period)
         return self._watch(id, metric, threshold, evaluation_periods, description)
 
     def _watch(
@@ -186,7 +228,18 @@ class HealthGate(Construct):
         Args:
             target_group: Full name of the target group, `targetgroup/<name>/<id>`.
             load_balancer: Full name of its load balancer, `app/<name>/<id>`.
+
+        Raises:
+            ConfigurationError: No full names, or those of a Network Load Balancer.
         """
+        if load_balancer.startswith("net/"):
+            raise ConfigurationError(
+                f"load balancer {load_balancer!r} is a Network Load Balancer, which sees no answers",
+                at=self,
+                fix='watch() its metrics of namespace "AWS/NetworkELB", such as UnHealthyHostCount',
+            )
+        _check_full_name(self, "target group", target_group, _TARGET_GROUP, "targetgroup/<name>/<id>")
+        _check_full_name(self, "load balancer", load_balancer, _LOAD_BALANCER, "app/<name>/<id>")
         watch = self._watcher("AWS/ApplicationELB", {"TargetGroup": target_group, "LoadBalancer": load_balancer})
         watch("Target5xx", "HTTPCode_Target_5XX_Count", "Sum", 10, 2, "The application answers with server errors")
         # A restarting web server misses a health check or two; three minutes are no restart.
@@ -210,14 +263,22 @@ class HealthGate(Construct):
             timeout: Of the function; `None` leaves its duration alone.
 
         Raises:
-            ConfigurationError: A timeout that nothing is known of.
+            ConfigurationError: What is no name, or a timeout that nothing is known of or that Lambda does not have.
         """
+        check_name(self, function_name, _FUNCTION_NAME)
+        check_name(self, alias_name, _ALIAS_NAME)
         alias = {"FunctionName": function_name, "Resource": f"{function_name}:{alias_name}"}
         if timeout is not None and timeout.is_unresolved():
             raise ConfigurationError(
                 "a timeout that is only known when the stack is deployed, nine tenths of which nobody can tell",
                 at=self,
                 fix="leave it out (None), and watch() the duration against a number",
+            )
+        if timeout is not None and not 1000 <= timeout.to_milliseconds() <= 900_000:
+            raise ConfigurationError(
+                f"a timeout of {timeout.to_milliseconds() / 1000:g} seconds",
+                at=self,
+                fix="give that of the function, 1 to 900 seconds, or None",
             )
         watch = self._watcher("AWS/Lambda", alias)
         # Two minutes in a row: one stray error is no reason to go back.
@@ -258,14 +319,18 @@ class HealthGate(Construct):
             ConfigurationError: No URL, or an interval that Synthetics does not have.
         """
         # Imported here: gates without a canary should not pay for its modules.
-        from code_family_constructs.canary import UrlCanary
+        from code_family_constructs.canary import UrlCanary, check_interval
 
         try:
             test = SmokeTest(url, expected_status, contains)
         except ConfigurationError as error:
             raise ConfigurationError(error.problem, at=self, fix=error.fix) from None
-        if not unresolved(failures) and not interval.is_unresolved():
-            _check_evaluation(self, id, failures, int(interval.to_seconds()))
+        seconds = int(check_interval(self, interval) * 60)
+        if not unresolved(failures):
+            _check_evaluation(self, id, failures, seconds)
+        # A long URL would not fit into a description.
+        meaning = description or f"{url if len(url) < 900 else id} does not answer as expected"
+        self._check_new(meaning, id, f"{id}Alarm")
         canary = UrlCanary(self, id, test=test, interval=interval)
         metric = cloudwatch.Metric(
             namespace="CloudWatchSynthetics",
@@ -274,7 +339,6 @@ class HealthGate(Construct):
             statistic="Average",
             period=interval,
         )
-        meaning = description or f"{url} does not answer as expected"
         self._watch(f"{id}Alarm", metric, 100, failures, meaning, _BELOW)
         return canary
 
@@ -292,9 +356,22 @@ class HealthGate(Construct):
             )
             self._ids[id] += 1
             numbered = id if self._ids[id] == 1 else f"{id}{self._ids[id]}"
+            self._check_new(description, numbered)
             self._watch(numbered, metric, threshold, periods, description)
 
         return watch
+
+    def _check_new(self, description: str | None, *ids: str) -> None:
+        for id in ids:
+            if id == _COMPOSITE or self.node.try_find_child(id) is not None:
+                raise ConfigurationError(
+                    f"{id!r} is taken in this health gate", at=self, fix="give what you watch() another id"
+                )
+        # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+        if description is not None and not unresolved(description) and len(description) > 1024:
+            raise ConfigurationError(
+                f"a description of {len(description)} characters", at=self, fix="use at most 1024 characters"
+            )
 
     def check_alarms(self, at: Construct) -> None:
         """Raises ConfigurationError when there is no alarm: a rollback on alarm would be a promise nobody keeps."""
@@ -317,3 +394,22 @@ def _check_evaluation(at: Construct, id: str, evaluation_periods: int, period: i
         raise ConfigurationError(
             f"{evaluation_periods} evaluation periods of {period} seconds for {id!r}", at=at, fix=f"use 1 to {most}"
         )
+
+
+def _check_full_name(at: Construct, what: str, given: str, pattern: re.Pattern[str], form: str) -> None:
+    if not unresolved(given) and not pattern.fullmatch(given):
+        raise ConfigurationError(f"{what} {given!r}", at=at, fix=f"give its full name, {form}, as metrics have it")
+
+
+def _check_place(at: Construct, alarm: cloudwatch.IAlarm) -> None:
+    """An imported alarm tells where it is by its ARN only."""
+    stack = Stack.of(at)
+    parts = alarm.alarm_arn.split(":")
+    there = parts[3:5] if len(parts) > 5 else [alarm.env.region, alarm.env.account]
+    for what, here, other in zip(("Region", "account"), (stack.region, stack.account), there, strict=True):
+        if here != other and not unresolved(here) and not unresolved(other):
+            raise ConfigurationError(
+                f"the alarm is in {what} {other}, the health gate in {here}: releases read no other alarms",
+                at=alarm,
+                fix=f"add an alarm of {what} {here}",
+            )

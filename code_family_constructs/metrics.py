@@ -74,6 +74,23 @@ def check_published(
         )
 
 
+def check_period(at: Construct | str, *, namespace: str, seconds: int) -> None:
+    """Raises ConfigurationError for a period in which no alarm evaluates, or in which AWS publishes nothing.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+    """
+    if seconds not in (10, 20, 30) and seconds % 60:
+        raise ConfigurationError(
+            f"a period of {seconds} seconds, which alarms do not have", at=at, fix="use 10, 20, 30 or a multiple of 60"
+        )
+    if seconds < 60 and namespace in _PUBLISHED:
+        raise ConfigurationError(
+            f"{namespace} in periods of {seconds} seconds, which it publishes nothing for",
+            at=at,
+            fix="use a period of 60 seconds or longer",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class _Metric:
     """What AWS publishes of one metric: statistics that mean something, sets of dimensions, is its average a share."""

@@ -1,7 +1,7 @@
 """Floor 0: the names that people type, and the rules that AWS has for them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -48,9 +48,7 @@ def physical_name(construct: Construct, scope: Construct, id: str, given: str | 
         check_name(construct, given, rule)
         return given
     stack_name, inside = _place(scope)
-    # The name of a nested stack is a token, of which no character may change.
-    of_stack = stack_name if unresolved(stack_name) else _allowed(stack_name, rule)
-    name = "-".join([of_stack, *(_allowed(part, rule) for part in (*inside, id))])
+    name = "-".join(_allowed(part, rule) for part in (stack_name, *inside, id))
     check_name(construct, name, rule, fix=f"give it a shorter {rule.what}_name=")
     return name
 
@@ -80,6 +78,29 @@ def check_count(at: Construct, items: Sequence[object], *, what: str, most: int)
         raise ConfigurationError(f"{len(items)} {what}, AWS takes {most}", at=at, fix=f"give at most {most}")
 
 
+def check_list(at: Construct | str, name: str, given: object) -> None:
+    """Raises ConfigurationError for one of what should be a list of them, and for a text, a list of its letters."""
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        shown = repr(given) if isinstance(given, str) else type(given).__name__
+        raise ConfigurationError(f"{name}={shown} is no list", at=at, fix=f"write {name}=[…]")
+
+
+# https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+_MOST_ENVIRONMENT = 4096
+_TOKEN = re.compile(r"\$\{Token\[[^\]]*\]\}")
+
+
+def check_environment_size(at: Construct, environment: Mapping[str, str]) -> None:
+    """Raises ConfigurationError for more than a Lambda function's environment holds, as far as it is known."""
+    size = sum(len(_TOKEN.sub("", text).encode()) for pair in environment.items() for text in pair)
+    if size > _MOST_ENVIRONMENT:
+        raise ConfigurationError(
+            f"{size} bytes of environment variables and settings, Lambda takes {_MOST_ENVIRONMENT}",
+            at=at,
+            fix="write less, or read long values from elsewhere, such as a parameter of Systems Manager",
+        )
+
+
 def _allowed(text: str, rule: NameRule) -> str:
     return re.sub(f"(?!{rule.character}).", "-", text, flags=re.DOTALL)
 
@@ -89,9 +110,15 @@ _PLACES: WeakKeyDictionary[Construct, tuple[str, Sequence[str]]] = WeakKeyDictio
 
 
 def _place(scope: Construct) -> tuple[str, Sequence[str]]:
-    """Name of the stack, and the ids from there down to the scope."""
+    """Name of the stack, and the ids from there down to the scope.
+
+    A nested stack is a place in the outermost one: its own name, known at deploy time only, takes up all that AWS
+    gives most names.
+    """
     if scope not in _PLACES:
         stack = Stack.of(scope)
+        while (outer := stack.nested_stack_parent) is not None:
+            stack = outer
         inside = () if stack is scope else scope.node.path.removeprefix(f"{stack.node.path}/").split("/")
         _PLACES[scope] = (stack.stack_name, inside)
     return _PLACES[scope]

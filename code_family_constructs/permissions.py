@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
@@ -21,10 +21,15 @@ class Statement:
 
     Args:
         actions: IAM actions in full; a wildcard is refused, since it grants what the service invents tomorrow.
-        resources: ARNs; one with a `*` needs `wildcard_reason`.
+        resources: ARNs, or `*`; one with a `*` or `?` in it needs `wildcard_reason`.
         conditions: As in an IAM policy: operator → key → value.
         wildcard_reason: Why AWS offers nothing narrower, in words that a security reviewer would accept. It becomes
             the acknowledgment of cdk-nag's IAM5 finding on this one policy.
+
+    Raises:
+        ConfigurationError: IAM would refuse it.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
     """
 
     actions: Sequence[str]
@@ -40,6 +45,18 @@ class Statement:
                 )
             if not given:
                 raise ConfigurationError(f"a statement without {what}", at="Statement", fix=f"name {what} in full")
+        for action in self.actions:
+            if not _ACTION.fullmatch(action):
+                raise ConfigurationError(
+                    f"{action!r} is no IAM action", at="Statement", fix='write service and action, "s3:GetObject"'
+                )
+        for resource in self.resources:
+            if resource != "*" and not resource.startswith(("arn:", "${Token[")):
+                raise ConfigurationError(
+                    f"{resource!r} is no ARN",
+                    at="Statement",
+                    fix="name the resource by its ARN (bucket.bucket_arn, not bucket.bucket_name)",
+                )
 
     def to_json(self) -> dict[str, Any]:
         document: dict[str, Any] = {
@@ -149,14 +166,15 @@ class Permissions:
 
     def _check(self, statements: Sequence[Statement]) -> None:
         for statement in statements:
-            if any("*" in action for action in statement.actions):
+            wide = [action for action in statement.actions if _is_pattern(action)]
+            if wide:
                 raise ConfigurationError(
-                    f"a statement allows {', '.join(a for a in statement.actions if '*' in a)}",
+                    f"a statement allows {', '.join(wide)}",
                     at=self._scope,
                     fix="name each action in full",
                 )
             for resource in statement.resources:
-                if "*" in resource and statement.wildcard_reason is None:
+                if statement.wildcard_reason is None and _is_pattern(resource):
                     raise ConfigurationError(
                         f"a statement allows {statement.actions[0]} on {resource!r} without saying why",
                         at=self._scope,
@@ -176,6 +194,22 @@ class Permissions:
         # In which policy a statement is may change with the next one; a reason without a finding says nothing.
         for policy in self._policies:
             acknowledge(policy, reasons)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reader:
+    """Lets whoever fetches a revision do what statements say.
+
+    Args:
+        at: Where the policy is that this adds to.
+        allow: Adds statements to it.
+    """
+
+    at: IConstruct
+    allow: Callable[[Sequence[Statement]], object]
+
+    def __call__(self, statements: Sequence[Statement]) -> None:
+        self.allow(statements)
 
 
 class Pseudo(NamedTuple):
@@ -248,6 +282,19 @@ def _flatten(value: Any) -> str:
             return _flatten(name)
         case _:
             return json.dumps(value, separators=(",", ":"))
+
+
+# Wildcards are told of with the construct that has the policy.
+_ACTION = re.compile(r"[A-Za-z0-9-]+:[A-Za-z0-9*?]+|\*")
+
+
+# Six random characters end each secret's ARN, and AWS offers nothing narrower for the name alone.
+# https://docs.aws.amazon.com/secretsmanager/latest/userguide/auth-and-access_iam-policies.html
+_SECRET = re.compile(r"[^*?]*:secretsmanager:[^*?]*-\?{6}")
+
+
+def _is_pattern(text: str) -> bool:
+    return "*" in text or ("?" in text and not _SECRET.fullmatch(text))
 
 
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html

@@ -50,6 +50,9 @@ class SmokeTest:
 
     def __post_init__(self) -> None:
         _check_url(self.url)
+        for name, number in (("expected_status", self.expected_status), ("retries", self.retries)):
+            if not unresolved(number) and not isinstance(number, int):
+                raise _no_smoke_test(f"{name} {number!r}", "use a whole number")
         if not unresolved(self.expected_status) and not 200 <= self.expected_status <= 599:
             raise _no_smoke_test(f"expected_status {self.expected_status}", "expect an HTTP status from 200 to 599")
         if self.method not in _METHODS:
@@ -68,6 +71,12 @@ class SmokeTest:
             )
         if not unresolved(self.retries) and self.retries < 0:
             raise _no_smoke_test(f"retries {self.retries}", "use 0 or more")
+        for name, time in (("wait", self.wait), ("timeout", self.timeout)):
+            if time.is_unresolved() and time.unit_label() != "seconds":
+                raise _no_smoke_test(
+                    f"a {name} in {time.unit_label()} that are only known when the stack is deployed",
+                    f"write {name}=Duration.seconds(…)",
+                )
         if not self.timeout.is_unresolved() and self.timeout.to_milliseconds() == 0:
             raise _no_smoke_test("a timeout of nothing", "give it a second or more")
 
@@ -120,10 +129,14 @@ def _check_url(url: str) -> None:
         return
     try:
         parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
+        host, port = parts.hostname, parts.port
     except ValueError as error:
         raise _no_smoke_test(f"URL {url!r}: {error}", "correct the host or the port") from error
     if not host:
         raise _no_smoke_test(f"URL {url!r} has no host", "write https://<host>/<path>")
+    if port == 0 or not all(0 < len(label) < 64 for label in host.removesuffix(".").split(".")):
+        raise _no_smoke_test(
+            f"URL {url!r} has a host or a port that nothing answers at", "correct the host or the port"
+        )
     if parts.username is not None:
         raise _no_smoke_test(f"URL {url!r} has a user name in it, which is not sent", "leave it out")

@@ -180,18 +180,52 @@ def _filter(each: Mapping[str, Any]) -> str:
 
 def _deployments(resources: Mapping[str, Any]) -> Iterator[str]:
     for name, group in _of_type(resources, "AWS::CodeDeploy::DeploymentGroup"):
-        yield f"deployment group {text_of(group.get('DeploymentGroupName', name))}"
-        style = group.get("DeploymentStyle", {})
-        yield (
-            f"  {text_of(group.get('DeploymentConfigName', 'CodeDeployDefault.OneAtATime'))}, "
-            f"{style.get('DeploymentType', 'IN_PLACE')}, {style.get('DeploymentOption', 'WITHOUT_TRAFFIC_CONTROL')}"
-        )
-        alarms = group.get("AlarmConfiguration", {})
-        watched = [text_of(alarm["Name"]) for alarm in alarms.get("Alarms", ())] if alarms.get("Enabled") else []
-        yield f"  alarms: {', '.join(watched) or 'none'}"
-        rollback = group.get("AutoRollbackConfiguration", {})
-        events = rollback.get("Events", ()) if rollback.get("Enabled") else ()
-        yield f"  rolls back on: {', '.join(events) or 'nothing'}"
+        yield from _deployment(name, group)
+    for name, owner in _of_type(resources, "Custom::BlueGreenDeploymentGroup"):
+        # Parameters of CodeDeploy's API, which are CloudFormation's but for the first letter.
+        yield from _deployment(name, _capitalized(owner["DeploymentGroup"]))
+
+
+def _capitalized(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_capitalized(item) for item in value]
+    if isinstance(value, dict):
+        return {key[:1].upper() + key[1:]: _capitalized(item) for key, item in value.items()}
+    return value
+
+
+def _deployment(name: str, group: Mapping[str, Any]) -> Iterator[str]:
+    yield f"deployment group {text_of(group.get('DeploymentGroupName', name))}"
+    style = group.get("DeploymentStyle", {})
+    yield (
+        f"  {text_of(group.get('DeploymentConfigName', 'CodeDeployDefault.OneAtATime'))}, "
+        f"{style.get('DeploymentType', 'IN_PLACE')}, {style.get('DeploymentOption', 'WITHOUT_TRAFFIC_CONTROL')}"
+    )
+    alarms = group.get("AlarmConfiguration", {})
+    watched = [text_of(alarm["Name"]) for alarm in alarms.get("Alarms", ())] if alarms.get("Enabled") else []
+    yield f"  alarms: {', '.join(watched) or 'none'}"
+    rollback = group.get("AutoRollbackConfiguration", {})
+    events = rollback.get("Events", ()) if rollback.get("Enabled") else ()
+    yield f"  rolls back on: {', '.join(events) or 'nothing'}"
+
+
+def _services(resources: Mapping[str, Any]) -> Iterator[str]:
+    for name, service in _of_type(resources, "AWS::ECS::Service"):
+        settings = service.get("DeploymentConfiguration", {})
+        controller = service.get("DeploymentController", {}).get("Type", "ECS")
+        strategy = f", {settings.get('Strategy', 'ROLLING')}" if controller == "ECS" else ""
+        yield f"service {text_of(service.get('ServiceName', name))} (deployed by {controller}{strategy})"
+        for kind in ("CanaryConfiguration", "LinearConfiguration"):
+            if kind in settings:
+                yield f"  {', '.join(f'{key} {value}' for key, value in sorted(settings[kind].items()))}"
+        if "BakeTimeInMinutes" in settings:
+            yield f"  old tasks stay for {settings['BakeTimeInMinutes']} minutes"
+        for hook in settings.get("LifecycleHooks", ()):
+            yield f"  {', '.join(hook['LifecycleStages'])}: {text_of(hook.get('HookTargetArn', ''))}"
+        alarms = settings.get("Alarms", {})
+        watched = [text_of(each) for each in alarms.get("AlarmNames", ())] if alarms.get("Enable") else []
+        if controller == "ECS":
+            yield f"  alarms: {', '.join(watched) or 'none'}"
 
 
 def _alarms(resources: Mapping[str, Any]) -> Iterator[str]:
@@ -240,4 +274,4 @@ def _list(value: Any) -> Sequence[Any]:
     return value if isinstance(value, list | tuple) else [value]
 
 
-_OUTLINES = (_pipelines, _projects, _deployments, _alarms, _wildcards)
+_OUTLINES = (_pipelines, _projects, _deployments, _services, _alarms, _wildcards)

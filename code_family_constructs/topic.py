@@ -13,7 +13,7 @@ from code_family_constructs.permissions import pseudo
 from code_family_constructs.storage import service_statement
 from code_family_constructs.tokens import unresolved
 
-_PUBLISHERS = ("cloudwatch.amazonaws.com",)
+_CLOUDWATCH = "cloudwatch.amazonaws.com"
 
 
 class AlertTopic(Construct):
@@ -45,20 +45,93 @@ class AlertTopic(Construct):
             self, "Key", enable_key_rotation=True, removal_policy=RemovalPolicy.DESTROY, description="Alert topic"
         )
         self.topic = sns.Topic(self, "Topic", master_key=self.key, enforce_ssl=True)
-        # SNS asks KMS in the publisher's name, without its account: the topic's policy has that check.
-        self.key.add_to_resource_policy(
-            service_statement(_PUBLISHERS[0], ["kms:Decrypt", "kms:GenerateDataKey"], ["*"], None)
-        )
-        self.topic.add_to_resource_policy(
-            service_statement(
-                _PUBLISHERS[0],
-                ["sns:Publish"],
-                [self.topic.topic_arn],
-                {"StringEquals": {"aws:SourceAccount": pseudo().account}},
-            )
-        )
+        admit_cloudwatch(self, self.topic)
         for index, email in enumerate(emails):
             sns.CfnSubscription(self, f"Email{index}", topic_arn=self.topic.topic_arn, protocol="email", endpoint=email)
+
+
+def admit_cloudwatch(at: Construct, topic: sns.ITopic) -> None:
+    """Lets CloudWatch alarms of this account publish to a topic, as far as it and its key are made in this app.
+
+    Policies hold each statement once: to admit it twice, or to an `AlertTopic`'s topic, changes nothing.
+
+    Raises:
+        ConfigurationError: No topic, or one unencrypted, or encrypted with `aws/sns`, whose policy omits CloudWatch.
+    """
+    _check_encrypted(at, topic)
+    key = key_of(topic)
+    if key is not None and is_aws_key(key):
+        raise ConfigurationError(
+            f"topic {topic.node.path!r} is encrypted with 'alias/aws/sns', whose policy does not let CloudWatch in: "
+            "alarms would tell nobody",
+            at=at,
+            fix="use an AlertTopic's, or give the topic a master_key of its own",
+        )
+    account = {"StringEquals": {"aws:SourceAccount": pseudo().account}}
+    if isinstance(topic, sns.Topic):
+        topic.add_to_resource_policy(service_statement(_CLOUDWATCH, ["sns:Publish"], [topic.topic_arn], account))
+        if isinstance(key, kms.Key):
+            key.add_to_resource_policy(
+                service_statement(_CLOUDWATCH, ["kms:Decrypt", "kms:GenerateDataKey"], ["*"], account)
+            )
+
+
+def check_topic(at: str, topic: sns.ITopic, *, publisher: str) -> None:
+    """Raises ConfigurationError for a topic to which a service cannot publish by its role, or not encrypted.
+
+    Args:
+        at: What publishes to it.
+        topic: The topic.
+        publisher: The service, such as CodeDeploy.
+    """
+    _check_encrypted(at, topic)
+    path = topic.node.path
+    if topic.fifo:
+        raise ConfigurationError(
+            f"topic {path!r} is a FIFO topic, and {publisher}'s messages name no group",
+            at=at,
+            fix="use a standard topic, such as an AlertTopic's",
+        )
+    key = key_of(topic)
+    if key is None:
+        raise ConfigurationError(
+            f"nothing says which key topic {path!r} is encrypted with, and without it {publisher} could not publish",
+            at=at,
+            fix="import it with sns.Topic.from_topic_attributes(…, topic_arn=…, key_arn=…)",
+        )
+    if ":alias/" in key.key_arn and not is_aws_key(key):
+        alias = key.key_arn.rpartition(":")[2]
+        raise ConfigurationError(
+            f"topic {path!r} is encrypted with {alias!r}: a policy that names an alias allows nothing",
+            at=at,
+            fix="give the topic the key itself, by kms.Key.from_key_arn, or key_arn= with the key's ARN",
+        )
+
+
+def key_of(topic: sns.ITopic) -> kms.IKey | None:
+    """The key that a topic is encrypted with; the key itself where an alias of this app stands for it."""
+    key = topic.master_key
+    while isinstance(key, kms.Alias):
+        key = key.alias_target_key
+    return key
+
+
+def is_aws_key(key: kms.IKey) -> bool:
+    """Whether it is AWS's own key for topics, whose policy lets in everyone in the account who may publish."""
+    return key.key_arn.endswith(":alias/aws/sns")
+
+
+def _check_encrypted(at: Construct | str, topic: sns.ITopic) -> None:
+    if not hasattr(topic, "topic_arn"):
+        kind = type(topic).__name__
+        fix = "give its topic, such as alerts.topic" if isinstance(topic, AlertTopic) else "give an sns.Topic"
+        raise ConfigurationError(f"{kind} where a topic belongs", at=at, fix=fix)
+    if isinstance(topic, sns.Topic) and topic.master_key is None:
+        raise ConfigurationError(
+            f"messages would go through topic {topic.node.path!r} unencrypted",
+            at=at,
+            fix="use an AlertTopic's, or give the topic a master_key",
+        )
 
 
 def check_email(at: Construct | str, email: str) -> None:

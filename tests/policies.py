@@ -45,6 +45,7 @@ _PSEUDO = {
     "AWS::AccountId": ACCOUNT,
     "AWS::Region": REGION,
     "AWS::Partition": PARTITION,
+    "AWS::StackId": f"arn:{PARTITION}:cloudformation:{REGION}:{ACCOUNT}:stack/Stack/1a2b3c4d",
     "AWS::URLSuffix": "amazonaws.com",
 }
 _OPERATORS = {"ArnLike", "Bool", "NumericLessThan", "StringEquals", "StringEqualsIfExists"}
@@ -71,14 +72,30 @@ class Physical:
         match self._resources[logical_id]["Type"]:
             case "AWS::S3::Bucket":
                 return f"{logical_id.lower()}-{digest}"
-            case "AWS::IAM::Role" | "AWS::Logs::LogGroup" | "AWS::AutoScaling::AutoScalingGroup":
+            case (
+                "AWS::IAM::Role"
+                | "AWS::Logs::LogGroup"
+                | "AWS::AutoScaling::AutoScalingGroup"
+                | "AWS::Lambda::Function"
+                | "AWS::ECS::Cluster"
+            ):
                 return f"{logical_id}-{digest}"
+            case "AWS::EC2::LaunchTemplate":
+                return f"lt-0{digest}"
+            case "AWS::EC2::Subnet":
+                return f"subnet-0{digest}"
             case "AWS::KMS::Key":
                 return f"{digest[:8]}-{digest[8:12]}-4000-8000-{digest[:12]}"
             case "AWS::IAM::ManagedPolicy":
                 return arn("iam", f"policy/{logical_id}-{digest}", region=False)
             case "AWS::SNS::Topic":
                 return arn("sns", f"{logical_id}-{digest}")
+            case "AWS::ECS::TaskDefinition":
+                return arn("ecs", f"task-definition/{logical_id}-{digest}:1")
+            case "AWS::ElasticLoadBalancingV2::Listener":
+                return arn("elasticloadbalancing", f"listener/app/{logical_id[:15]}/{digest}/{digest}")
+            case "AWS::ElasticLoadBalancingV2::ListenerRule":
+                return arn("elasticloadbalancing", f"listener-rule/app/{logical_id[:15]}/{digest}/{digest}/{digest}")
             case "AWS::ElasticLoadBalancingV2::TargetGroup":
                 return arn("elasticloadbalancing", f"targetgroup/{logical_id[:15]}-{digest}/{digest}")
             case other:
@@ -92,6 +109,14 @@ class Physical:
                 return arn("kms", f"key/{self.ref(logical_id)}")
             case "AWS::IAM::Role", "Arn":
                 return arn("iam", f"role/{self.ref(logical_id)}", region=False)
+            case "AWS::EC2::SecurityGroup", "GroupId":
+                return f"sg-0{sha256(logical_id.encode()).hexdigest()[:16]}"
+            case "AWS::ECR::Repository", "Arn":
+                return arn("ecr", f"repository/{logical_id.lower()}")
+            case "AWS::ECS::Service", "Name":
+                return str(self.resolve(self._resources[logical_id]["Properties"]["ServiceName"]))
+            case "AWS::Lambda::Function", "Arn":
+                return arn("lambda", f"function:{self.ref(logical_id)}")
             case "AWS::Logs::LogGroup", "Arn":
                 return arn("logs", f"log-group:{self.ref(logical_id)}:*")
             case "AWS::CodeConnections::Connection", "ConnectionArn":
@@ -110,6 +135,10 @@ class Physical:
                 return self.attribute(*path.split(".", 1))
             case {"Fn::Join": [str(delimiter), [*items]]}:
                 return delimiter.join(self.resolve(item) for item in items)
+            case {"Fn::Select": [index, items]}:
+                return self.resolve(items)[int(index)]
+            case {"Fn::Split": [str(delimiter), text]}:
+                return self.resolve(text).split(delimiter)
             case {"Fn::Sub": str(text)}:
                 return self._substitute(text, {})
             case {"Fn::Sub": [str(text), dict(variables)]}:

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.helpers import of_type, only
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -15,18 +17,34 @@ def cdk(*arguments: str) -> str:
     return subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True).stdout
 
 
+CONNECTION = "arn:aws:codeconnections:eu-west-1:111122223333:connection/7e5a1f2c-0000-4000-8000-000000000000"
+
+
 def test_synth_takes_the_settings_of_the_command_line(tmp_path):
-    settings = ("-c", "repository=acme/shop", "-c", "branch=release", "-c", "approvers=a@acme.example,b@acme.example")
-    cdk("synth", "--quiet", "--output", str(tmp_path), *settings)
-    [path] = tmp_path.glob("*.template.json")
-    assert path.name == "GitHubToEc2.template.json"
-    resources = json.loads(path.read_text())["Resources"].values()
-    [pipeline] = [resource["Properties"] for resource in resources if resource["Type"] == "AWS::CodePipeline::Pipeline"]
-    source = pipeline["Stages"][0]["Actions"][0]["Configuration"]
-    assert (source["FullRepositoryId"], source["BranchName"]) == ("acme/shop", "release")
-    emails = {r["Properties"]["Endpoint"] for r in resources if r["Type"] == "AWS::SNS::Subscription"}
-    assert emails == {"a@acme.example", "b@acme.example"}
+    settings = {
+        "repository": "acme/shop",
+        "branch": "release",
+        "approvers": "a@acme.example,b@acme.example",
+        "testers": "198.51.100.0/24",
+        "connection": CONNECTION,
+    }
+    options = [option for name, value in settings.items() for option in ("-c", f"{name}={value}")]
+    cdk("synth", "--quiet", "--output", str(tmp_path), *options)
+    templates = {path.name.split(".")[0]: json.loads(path.read_text()) for path in tmp_path.glob("*.template.json")}
+    released = {"GitHubToEc2", "Ec2BlueGreen", "EcsCanary", "LambdaCanary"}
+    assert set(templates) == released | {"PullRequestChecks"}
+    for name in released:
+        pipeline = only(templates[name], "AWS::CodePipeline::Pipeline")
+        source = pipeline["Stages"][0]["Actions"][0]["Configuration"]
+        assert (source["FullRepositoryId"], source["BranchName"]) == ("acme/shop", "release")
+        subscriptions = of_type(templates[name], "AWS::SNS::Subscription").values()
+        assert {one["Endpoint"] for one in subscriptions} == {"a@acme.example", "b@acme.example"}
+    assert "198.51.100.0/24" in json.dumps(of_type(templates["Ec2BlueGreen"], "AWS::EC2::SecurityGroup"))
+    source = only(templates["PullRequestChecks"], "AWS::CodeBuild::Project")["Source"]
+    assert source["Location"] == "https://github.com/acme/shop.git"
+    assert source["Auth"]["Resource"] == CONNECTION
 
 
 def test_ls_lists_the_bundled_stacks(tmp_path):
-    assert cdk("ls", "--output", str(tmp_path)).split() == ["GitHubToEc2"]
+    """Pull requests are checked once there is a connection: CodeBuild makes the webhook while the stack is deployed."""
+    assert cdk("ls", "--output", str(tmp_path)).split() == ["GitHubToEc2", "Ec2BlueGreen", "EcsCanary", "LambdaCanary"]

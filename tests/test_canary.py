@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from aws_cdk import App, CfnParameter, Duration, Stack, Validations
+from aws_cdk import App, CfnParameter, Duration, NestedStack, Stack, Validations
 from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks
 from cfnlint.api import ManualArgs, lint_file
 
@@ -189,3 +189,22 @@ def test_fails_when_no_run_would_have_to_fail():
     with refuses("0 evaluation periods of 60 seconds for 'Page'", at="Shop/Health", fix="use 1 to"):
         gate.watch_url("Page", url=URL, failures=0)
     assert gate.node.children == []
+
+
+def test_fails_when_the_interval_is_none():
+    gate = HealthGate(a_stack(), "Health")
+    with refuses("a run every 0 minutes", at="Shop/Health", fix="use whole minutes from 1 to 60"):
+        gate.watch_url("Page", url=URL, interval=Duration.minutes(0))
+    assert gate.node.children == []
+
+
+def test_fails_when_its_settings_are_more_than_lambda_takes():
+    with refuses("bytes of environment variables", "Lambda takes 4096", at="Shop/Canary", fix="write less"):
+        UrlCanary(a_stack(), "Canary", test=SmokeTest(URL, contains="y" * 4096), interval=Duration.minutes(1))
+    UrlCanary(a_stack(), "Canary", test=SmokeTest(URL, contains="y" * 3800), interval=Duration.minutes(1))
+
+
+def test_its_name_tells_the_outermost_stack():
+    nested = NestedStack(Stack(App(), "Shop", stack_name="shop-staging"), "Nested")
+    canary = UrlCanary(nested, "Canary", test=SmokeTest(URL), interval=Duration.minutes(1))
+    assert canary.canary_name.startswith("shopstaging-nested-canary-")

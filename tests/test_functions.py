@@ -1,6 +1,7 @@
 """The functions that constructs bring along: least privilege, readable source, and code that is in handlers/."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -76,3 +77,29 @@ def test_code_with_more_files_is_an_asset_that_runs(stacks):
 def test_the_same_code_is_the_same_asset(stacks):
     keys = {json.dumps(only(stacks[0][name], "AWS::Lambda::Function")["Code"]) for name in ("Asset", "Twice")}
     assert len(keys) == 1
+
+
+@pytest.fixture
+def secretive():
+    """The umask of a developer who lets nobody else read."""
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
+
+
+def test_code_can_be_read_by_the_user_that_lambda_runs_it_as(secretive, tmp_path):
+    """The CDK CLI puts the modes of the files into the archive."""
+    app = App(outdir=str(tmp_path))
+    PythonFunction(
+        Stack(app, "Shop"),
+        "Function",
+        module="empty_bucket",
+        files={"secretive/check.py": "ANSWER = 42\n"},
+        description="Empties",
+        timeout=Duration.minutes(1),
+        **REASONS,
+    )
+    app.synth()
+    files = [path for folder in tmp_path.glob("asset.*") for path in folder.rglob("*.py")]
+    assert {path.name for path in files} == {"index.py", "empty_bucket.py", "check.py"}
+    assert {oct(path.stat().st_mode & 0o777) for path in files} == {"0o644"}

@@ -3,13 +3,13 @@
 import json
 
 import pytest
-from aws_cdk import App, CfnParameter, Duration, Stack
+from aws_cdk import App, CfnParameter, Duration, Environment, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from aws_cdk.assertions import Annotations, Match
 
-from code_family_constructs import HealthGate
+from code_family_constructs import AlertTopic, HealthGate
 from code_family_constructs.errors import ConfigurationError
 from code_family_constructs.testing import synthesized, text_of
 from tests.helpers import a_stack, of_type, only, refuses
@@ -263,3 +263,164 @@ def test_fails_when_an_average_of_counts_should_reach_a_threshold():
     gate = HealthGate(a_stack(), "Health")
     with refuses("'Average'", "HTTPCode_Target_5XX_Count", at="Shop/Health", fix="use Sum"):
         gate.watch("Errors", metric=metric, threshold=10)
+
+
+@pytest.mark.parametrize("period", [1, 5, 30])
+def test_fails_when_an_alarm_has_a_period_in_which_it_never_fires(period):
+    metric = cloudwatch.Metric(
+        namespace="AWS/Lambda",
+        metric_name="Errors",
+        statistic="Sum",
+        dimensions_map={"FunctionName": "orders"},
+        period=Duration.seconds(period),
+    )
+    gate = HealthGate(a_stack(), "Health")
+    with refuses(f"{period} seconds", at="Shop/Health", fix="60"):
+        gate.watch("Errors", metric=metric, threshold=1)
+    assert gate.node.children == []
+
+
+@pytest.mark.parametrize("threshold", [float("nan"), float("inf")])
+def test_fails_when_no_number_reaches_the_threshold(threshold):
+    gate = HealthGate(a_stack(), "Health")
+    with refuses(f"a threshold of {threshold}", at="Shop/Health", fix="use a number"):
+        gate.watch("Orders", metric=of_application(), threshold=threshold)
+
+
+def test_fails_when_a_metric_is_computed_from_others():
+    metric = cloudwatch.MathExpression(expression="a * 2", using_metrics={"a": of_application()})
+    gate = HealthGate(a_stack(), "Health")
+    with refuses("a MathExpression", at="Shop/Health", fix="create_alarm(), and add_alarm() it"):
+        gate.watch("Orders", metric=metric, threshold=1)  # type: ignore[arg-type]
+
+
+def test_fails_when_a_description_is_longer_than_cloudwatch_takes():
+    gate = HealthGate(a_stack(), "Health")
+    with refuses("a description of 1025 characters", at="Shop/Health", fix="at most 1024"):
+        gate.watch("Orders", metric=of_application(), threshold=1, description="x" * 1025)
+    with refuses("a description of 1025 characters", at="Shop/Health", fix="at most 1024"):
+        gate.watch_url("Page", url="https://shop.example/", description="x" * 1025)
+    assert gate.node.children == []
+
+
+def test_a_long_url_is_watched_under_the_canarys_name():
+    stack = a_stack()
+    HealthGate(stack, "Health").watch_url("Page", url="https://shop.example/" + "x" * 1000)
+    description = only(synthesized(stack), "AWS::CloudWatch::Alarm")["AlarmDescription"]
+    assert description == "Page does not answer as expected"
+
+
+@pytest.mark.parametrize("id", ["Latency", "Composite"])
+def test_fails_when_an_id_is_taken(id):
+    gate = HealthGate(a_stack(), "Health")
+    gate.watch_target_group(target_group="targetgroup/shop/0123", load_balancer="app/shop/0123")
+    with refuses(f"{id!r} is taken in this health gate", at="Shop/Health", fix="another id"):
+        gate.watch(id, metric=of_application(), threshold=1)
+    with refuses(f"{id!r} is taken in this health gate", at="Shop/Health", fix="another id"):
+        gate.watch_url(id, url="https://shop.example/")
+
+
+def test_fails_when_what_is_made_for_a_target_group_has_an_id_that_is_taken():
+    gate = HealthGate(a_stack(), "Health")
+    gate.watch("Target5xx", metric=of_application(), threshold=1)
+    with refuses("'Target5xx' is taken in this health gate", at="Shop/Health", fix="give what you watch() another id"):
+        gate.watch_target_group(target_group="targetgroup/shop/0123", load_balancer="app/shop/0123")
+
+
+def test_fails_when_two_alarms_have_one_name():
+    """CodeDeploy takes names: InvalidAlarmConfigException."""
+    stack = a_stack()
+    gate = HealthGate(stack, "Health", alarms=[cloudwatch.Alarm.from_alarm_name(stack, "First", "orders")])
+    with refuses("in this health gate already", at="Shop/Second", fix="add each alarm once"):
+        gate.add_alarm(cloudwatch.Alarm.from_alarm_name(stack, "Second", "orders"))
+
+
+def test_fails_when_alarms_are_no_alarms():
+    stack = a_stack()
+    for alarms in ("orders", an_alarm(stack)):
+        with refuses("alarms=", "is no list", at="Shop/Health", fix="write alarms=[…]"):
+            HealthGate(a_stack(), "Health", alarms=alarms)  # type: ignore[arg-type]
+    with refuses("'orders' is no alarm", at="Shop/Health", fix="cloudwatch.Alarm.from_alarm_name(…)"):
+        HealthGate(stack, "Health", alarms=["orders"])  # type: ignore[list-item]
+
+
+def test_fails_when_an_alarm_is_elsewhere():
+    """CodeDeploy takes names, and looks for them in its own Region and account."""
+    app = App()
+    stack = Stack(app, "Shop", env=Environment(account="111111111111", region="eu-west-1"))
+    gate = HealthGate(stack, "Health", alarms=[an_alarm(stack)])
+    for id, place in (("Far", "us-east-1:111111111111"), ("Foreign", "eu-west-1:222222222222")):
+        alarm = cloudwatch.Alarm.from_alarm_arn(stack, id, f"arn:aws:cloudwatch:{place}:alarm:orders")
+        with refuses("the alarm is in ", at=f"Shop/{id}", fix="add an alarm of "):
+            gate.add_alarm(alarm)
+    far = Stack(app, "Far", env=Environment(account="111111111111", region="us-east-1"))
+    made = cloudwatch.Alarm(far, "Made", metric=of_application(), threshold=1, evaluation_periods=1)
+    with refuses("in Region us-east-1, the health gate in eu-west-1", at="Far/Made", fix="of Region eu-west-1"):
+        gate.add_alarm(made)
+    assert len(gate.alarms) == 1
+
+
+@pytest.mark.parametrize(
+    ("target_group", "load_balancer", "problem", "fix"),
+    [
+        ("shop", "app/shop/0123", "target group 'shop'", "targetgroup/<name>/<id>"),
+        ("app/shop/0123", "targetgroup/shop/0123", "target group 'app/shop/0123'", "targetgroup/<name>/<id>"),
+        ("targetgroup/shop/0123", "shop", "load balancer 'shop'", "app/<name>/<id>"),
+        (
+            "arn:aws:elasticloadbalancing:eu-west-1:111111111111:targetgroup/shop/0123",
+            "app/shop/0123",
+            "target group 'arn:",
+            "targetgroup/<name>/<id>",
+        ),
+        ("targetgroup/shop/0123", "net/shop/0123", "is a Network Load Balancer", '"AWS/NetworkELB"'),
+    ],
+)
+def test_fails_when_no_metric_has_such_a_name(target_group, load_balancer, problem, fix):
+    gate = HealthGate(a_stack(), "Health")
+    with refuses(problem, at="Shop/Health", fix=fix):
+        gate.watch_target_group(target_group=target_group, load_balancer=load_balancer)
+
+
+@pytest.mark.parametrize(
+    ("function", "alias", "problem"),
+    [
+        ("arn:aws:lambda:eu-west-1:111111111111:function:orders", "live", "function name 'arn:"),
+        ("orders:live", "live", "function name 'orders:live'"),
+        ("orders", "", "the alias name is empty"),
+        ("orders", "a b", "alias name 'a b'"),
+    ],
+)
+def test_fails_when_there_is_no_such_function_or_alias(function, alias, problem):
+    gate = HealthGate(a_stack(), "Health")
+    with refuses(problem, at="Shop/Health", fix="out of [A-Za-z0-9_-]"):
+        gate.watch_function_alias(function_name=function, alias_name=alias, timeout=None)
+
+
+@pytest.mark.parametrize("seconds", [0, 901])
+def test_fails_when_lambda_has_no_such_timeout(seconds):
+    gate = HealthGate(a_stack(), "Health")
+    with refuses(f"a timeout of {seconds} seconds", at="Shop/Health", fix="1 to 900 seconds, or None"):
+        gate.watch_function_alias(function_name="orders", alias_name="live", timeout=Duration.seconds(seconds))
+    assert gate.node.children == []
+
+
+def test_two_stacks_of_one_code_can_both_be_deployed():
+    """A name that does not tell the stack's would be the same in both."""
+    stack = Stack(App(), "Shop", stack_name="shop-staging")
+    HealthGate(stack, "Health", alarms=[an_alarm(stack)]).composite()
+    assert "AlarmName" not in only(synthesized(stack), "AWS::CloudWatch::CompositeAlarm")
+
+
+def test_fails_when_cloudwatch_cannot_publish_to_the_topic():
+    stack = a_stack()
+    with refuses("AlertTopic where a topic belongs", at="Shop/Health", fix="alerts.topic"):
+        HealthGate(stack, "Health", topic=AlertTopic(stack, "Alerts"))  # type: ignore[arg-type]
+
+
+def test_cloudwatch_is_let_into_the_topic_and_its_key(template):
+    policies = [
+        only(template, "AWS::KMS::Key")["KeyPolicy"],
+        only(template, "AWS::SNS::TopicPolicy")["PolicyDocument"],
+    ]
+    for policy in policies:
+        assert {"Service": "cloudwatch.amazonaws.com"} in [one["Principal"] for one in policy["Statement"]]

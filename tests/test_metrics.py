@@ -13,7 +13,7 @@ from aws_cdk import aws_sqs as sqs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from code_family_constructs.metrics import _PERCENTILE, _PUBLISHED, check_published
+from code_family_constructs.metrics import _PERCENTILE, _PUBLISHED, check_period, check_published
 from tests.helpers import a_stack, refuses
 
 NAMED = ("Average", "Minimum", "Maximum", "Sum", "SampleCount")
@@ -236,3 +236,21 @@ def test_fails_when_the_service_publishes_no_metrics():
 )
 def test_what_cannot_be_known_is_let_through(namespace, name, statistic):
     check_published("Health", namespace=namespace, name=name, statistic=statistic, dimensions={})
+
+
+@pytest.mark.parametrize("seconds", [1, 5, 15, 90])
+def test_fails_when_alarms_have_no_such_period(seconds):
+    with refuses(f"a period of {seconds} seconds", at="Health", fix="use 10, 20, 30 or a multiple of 60"):
+        check_period("Health", namespace="Shop", seconds=seconds)
+
+
+@pytest.mark.parametrize("namespace", ["AWS/Lambda", "AWS/ApplicationELB", "CloudWatchSynthetics"])
+def test_fails_when_aws_publishes_nothing_in_so_short_a_period(namespace):
+    with refuses(f"{namespace} in periods of 30 seconds", at="Health", fix="60 seconds or longer"):
+        check_period("Health", namespace=namespace, seconds=30)
+    check_period("Health", namespace=namespace, seconds=60)
+
+
+@pytest.mark.parametrize("seconds", [10, 20, 30, 60, 3600])
+def test_an_applications_own_metrics_may_come_more_often(seconds):
+    check_period("Health", namespace="Shop", seconds=seconds)

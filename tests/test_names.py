@@ -3,15 +3,23 @@
 import re
 
 import pytest
-from aws_cdk import App, CfnParameter, NestedStack, Stack, Stage, Token
+from aws_cdk import App, CfnParameter, NestedStack, Stack, Stage
+from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from code_family_constructs.build.project import _PROJECT_NAME
-from code_family_constructs.deploy.to_ec2 import _APPLICATION_NAME
+from code_family_constructs.deploy.ec2_targets import APPLICATION_NAME
 from code_family_constructs.errors import ConfigurationError
-from code_family_constructs.names import NameRule, check_count, check_name, physical_name
+from code_family_constructs.names import (
+    NameRule,
+    check_count,
+    check_environment_size,
+    check_list,
+    check_name,
+    physical_name,
+)
 from code_family_constructs.pipeline.delivery_pipeline import _ARTIFACT_NAME, _PIPELINE_NAME, _STAGE_NAME
 from tests.helpers import a_stack, refuses
 
@@ -23,7 +31,7 @@ OF_AWS = {
     "stage": (_STAGE_NAME, r"[A-Za-z0-9.@\-_]{1,100}"),
     "artifact": (_ARTIFACT_NAME, r"[a-zA-Z0-9_\-]{1,100}"),
     "project": (_PROJECT_NAME, r"[A-Za-z0-9][A-Za-z0-9\-_]{1,149}"),
-    "application": (_APPLICATION_NAME, r"[A-Za-z0-9+=,.@_\-]{1,100}"),
+    "application": (APPLICATION_NAME, r"[A-Za-z0-9+=,.@_\-]{1,100}"),
 }
 
 ANYWHERE = a_stack()
@@ -75,10 +83,17 @@ def test_name_tells_the_stage_that_the_stack_is_in():
     assert name_of(stack) == "Production-Shop-Build"
 
 
-def test_a_nested_stacks_name_stays_the_token_that_it_is():
-    name = name_of(NestedStack(a_stack(), "Nested"))
-    assert Token.is_unresolved(name)
-    assert name.endswith("}-Build")
+def test_in_a_nested_stack_the_name_tells_the_outermost_stack_and_the_way_from_there():
+    """A nested stack's own name is only known at deploy time, and nearly as long as most names may be."""
+    inner = NestedStack(NestedStack(Stack(App(), "Shop", stack_name="shop-staging"), "Nested"), "Inner")
+    assert name_of(inner) == "shop-staging-Nested-Inner-Build"
+    assert name_of(Construct(inner, "Web")) == "shop-staging-Nested-Inner-Web-Build"
+
+
+def test_fails_when_a_name_made_in_a_nested_stack_is_too_long():
+    nested = NestedStack(a_stack(), "Nested")
+    with refuses("152 characters", at="Shop/Nested/" + "a" * 140, fix="give it a shorter project_name="):
+        name_of(nested, id="a" * 140)
 
 
 def test_a_given_name_is_taken_as_it_is():
@@ -120,3 +135,18 @@ def test_fails_when_there_is_one_more_than_aws_takes():
     check_count(ANYWHERE, [1, 2, 3], what="groups", most=3)
     with refuses("4 groups", "takes 3", at="Shop", fix="give at most 3"):
         check_count(ANYWHERE, [1, 2, 3, 4], what="groups", most=3)
+
+
+@pytest.mark.parametrize("given", ["sg-1", ANYWHERE, ec2.Port.tcp(80)])
+def test_fails_when_there_is_one_where_a_list_belongs(given):
+    check_list(ANYWHERE, "groups", [given])
+    check_list(ANYWHERE, "groups", ())
+    with refuses("groups=", "is no list", at="Shop", fix="write groups=[…]"):
+        check_list(ANYWHERE, "groups", given)
+
+
+def test_fails_when_an_environment_is_more_than_lambda_takes_as_far_as_it_is_known():
+    later = CfnParameter(a_stack(), "Later").value_as_string
+    check_environment_size(ANYWHERE, {"NAME": "x" * 4092, "": later})
+    with refuses("4097 bytes", "Lambda takes 4096", at="Shop", fix="read long values from elsewhere"):
+        check_environment_size(ANYWHERE, {"NAME": f"{later}{'x' * 4093}"})

@@ -63,24 +63,33 @@ def test_arn_of_a_global_service_names_no_region():
 
 def test_a_condition_narrows_the_statement():
     statement = Statement(
-        actions=["sns:Publish"], resources=["topic"], conditions={"StringEquals": {"aws:SourceAccount": "1"}}
+        actions=["sns:Publish"], resources=["arn:x"], conditions={"StringEquals": {"aws:SourceAccount": "1"}}
     )
     assert statement.to_json() == {
         "Effect": "Allow",
         "Action": ["sns:Publish"],
-        "Resource": ["topic"],
+        "Resource": ["arn:x"],
         "Condition": {"StringEquals": {"aws:SourceAccount": "1"}},
     }
 
 
-@pytest.mark.parametrize("action", ["*", "s3:*", "s3:Get*"])
+@pytest.mark.parametrize("action", ["*", "s3:*", "s3:Get*", "s3:GetObjec?"])
 def test_fails_when_an_action_has_a_wildcard(action):
     statement = Statement(actions=["s3:PutObject", action], resources=["arn:aws:s3:::shop/a"])
     with refuses(f"allows {action}", at="Shop", fix="name each action in full"):
         ServiceRole(a_stack(), service="codebuild.amazonaws.com", statements=[statement])
 
 
-@pytest.mark.parametrize("resource", ["*", "arn:aws:s3:::shop/*"])
+@pytest.mark.parametrize(
+    "resource",
+    [
+        "*",
+        "arn:aws:s3:::shop/*",
+        "arn:aws:s3:::shop-?/index.html",
+        "arn:aws:s3:::shop-??????",
+        "arn:aws:secretsmanager:eu-west-1:111111111111:secret:shop-*-??????",
+    ],
+)
 def test_fails_when_a_wildcard_resource_has_no_reason(resource):
     role = ServiceRole(a_stack(), service="codebuild.amazonaws.com", statements=[READ])
     with refuses("s3:PutObject", repr(resource), at="Shop", fix="name the resource in full, or give wildcard_reason="):
@@ -104,6 +113,27 @@ def test_fails_when_a_statement_would_be_malformed(actions, resources, wrong):
             service="codebuild.amazonaws.com",
             statements=[Statement(actions=actions, resources=resources)],
         )
+
+
+def test_the_random_end_of_a_secrets_arn_needs_no_reason():
+    resource = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:shop/db-??????"
+    stack = a_stack()
+    read = Statement(actions=["secretsmanager:GetSecretValue"], resources=[resource])
+    ServiceRole(stack, service="codebuild.amazonaws.com", statements=[read])
+    assert allowed(synthesized(stack), "") == {f"secretsmanager:GetSecretValue on {resource}"}
+
+
+@pytest.mark.parametrize("action", ["GetObject", "s3:", ":GetObject", "s3:Get Object", "s3:GetObject\n", "s3:a:b", ""])
+def test_fails_when_it_is_no_action(action):
+    """IAM refuses the whole policy, when the stack is deployed."""
+    with refuses(f"{action!r} is no IAM action", at="Statement", fix="s3:GetObject"):
+        Statement(actions=["s3:PutObject", action], resources=["arn:aws:s3:::shop/a"])
+
+
+@pytest.mark.parametrize("resource", ["shop", "shop/*", "", "s3://shop", " arn:aws:s3:::shop"])
+def test_fails_when_a_resource_is_no_arn(resource):
+    with refuses(f"{resource!r} is no ARN", at="Statement", fix="by its ARN"):
+        Statement(actions=["s3:PutObject"], resources=["arn:aws:s3:::shop/a", resource], wildcard_reason="a test")
 
 
 def test_findings_name_resources_as_cdk_nag_does():

@@ -26,6 +26,10 @@ URL = "https://shop.example:8443/health"
         ("https://shop.example:99999/", "Port out of range", "correct the host or the port"),
         ("https://shop.example:http/", "Port could not be cast", "correct the host or the port"),
         ("https://[::1/", "Invalid IPv6 URL", "correct the host or the port"),
+        ("https://shop.example:0/", "a host or a port that nothing answers at", "correct the host or the port"),
+        ("https://shop..example/", "a host or a port that nothing answers at", "correct the host or the port"),
+        ("https://.shop.example/", "a host or a port that nothing answers at", "correct the host or the port"),
+        (f"https://{'a' * 64}.example/", "a host or a port that nothing answers at", "correct the host or the port"),
         ("https://user:secret@shop.example/", "has a user name in it", "leave it out"),
     ],
 )
@@ -62,6 +66,9 @@ def test_urls_are_accepted(secure, host, port, path, query):
         ({"headers": {"x": "grün"}}, "header 'x'", "printable ASCII"),
         ({"load_balancer": "shop"}, "load balancer 'shop'", "app/<name>/<id>"),
         ({"load_balancer": "shop-1.eu-west-1.elb.amazonaws.com"}, "load balancer 'shop-1", "app/<name>/<id>"),
+        ({"expected_status": 200.5}, "expected_status 200.5", "use a whole number"),
+        ({"expected_status": "200"}, "expected_status '200'", "use a whole number"),
+        ({"retries": 1.5}, "retries 1.5", "use a whole number"),
         ({"retries": -1}, "retries -1", "use 0 or more"),
         ({"timeout": Duration.seconds(0)}, "a timeout of nothing", "a second or more"),
     ],
@@ -88,3 +95,17 @@ def test_its_settings_name_only_what_was_said():
     assert settings["wait"] == 0.5
     assert {"contains", "load_balancer"}.isdisjoint(settings)
     assert SmokeTest(URL, contains="x").settings()["contains"] == "x"
+
+
+@pytest.mark.parametrize("url", ["https://127.0.0.1:1/", "https://[::1]:65535/", "https://shop.example./", "http://a"])
+def test_addresses_and_names_of_any_form_are_accepted(url):
+    assert SmokeTest(url).url == url
+
+
+@pytest.mark.parametrize("name", ["wait", "timeout"])
+def test_fails_when_only_the_deployment_knows_a_time_in_minutes(name):
+    """The handler counts in seconds, and nothing can convert what is not known yet."""
+    number = CfnParameter(a_stack(), "Number", type="Number").value_as_number
+    with refuses(f"a {name} in minutes", at="SmokeTest", fix=f"write {name}=Duration.seconds(…)"):
+        SmokeTest(URL, **{name: Duration.minutes(number)})  # type: ignore[arg-type]
+    SmokeTest(URL, **{name: Duration.seconds(number)}).settings()  # type: ignore[arg-type]

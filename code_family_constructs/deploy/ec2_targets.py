@@ -14,8 +14,8 @@ from constructs import Construct, IConstruct
 
 from code_family_constructs.deploy.ec2_fleet import Ec2Fleet
 from code_family_constructs.errors import ConfigurationError
-from code_family_constructs.names import NameRule, check_count
-from code_family_constructs.permissions import Permissions, Statement, arn
+from code_family_constructs.names import NameRule, check_count, check_list
+from code_family_constructs.permissions import Permissions, Reader, Statement, arn
 from code_family_constructs.tokens import unresolved
 
 # Of applications, deployment groups and deployment configurations alike.
@@ -90,6 +90,9 @@ class Ec2Targets:
             ConfigurationError: CodeDeploy would refuse them, find nothing to deploy to, or deploy to them in two
                 deployments at once, for another deployment group has them.
         """
+        for argument in ("auto_scaling_groups", "load_balancers", "instance_roles"):
+            if getattr(self, argument) is not None:
+                check_list(at, argument, getattr(self, argument))
         _check_tags(at, "ec2_instance_tags", self.ec2_instance_tags)
         _check_tags(at, "on_premise_instance_tags", self.on_premise_instance_tags)
         others = self.auto_scaling_groups or self.tagged
@@ -140,13 +143,17 @@ class Ec2Targets:
                     fix="name each load balancer or target group once",
                 )
 
-    def readers(self, at: Construct) -> list[Callable[[Sequence[Statement]], object]]:
-        """Functions that let the instances do what statements say, as `DeployAction.artifact_readers` takes them.
+    def readers(self, at: Construct, *, before: Callable[[], Construct] | None = None) -> list[Reader]:
+        """What lets the instances do what statements say, as `DeployAction.artifact_readers` takes it.
 
         Creates a managed policy for roles that are not a fleet's, under `at`, when there are any.
+
+        Args:
+            at: The deployment.
+            before: Returns what is to wait for this policy; asked when there are statements.
         """
         if self.fleet is not None:
-            return [self.fleet.allow]
+            return [Reader(self.fleet, self.fleet.allow)]
         roles = self.instance_roles
         owned = [group for group in self.auto_scaling_groups if isinstance(group, autoscaling.AutoScalingGroup)]
         if roles is None and (len(owned) < len(self.auto_scaling_groups) or self.tagged):
@@ -165,10 +172,18 @@ class Ec2Targets:
         if not roles:
             return []
         permissions = Permissions(at, "InstancePolicy", role_names=[role.role_name for role in roles])
-        return [permissions.add]
+
+        def allow(statements: Sequence[Statement]) -> None:
+            policies = permissions.add(statements).values()
+            if policies and before is not None:
+                before().node.add_dependency(*policies)
+
+        return [Reader(at, allow)]
 
     def service_statements(self) -> list[Statement]:
         """What of the managed policy AWSCodeDeployRole an in-place deployment to these targets uses.
+
+        But for the Auto Scaling groups: `group_statements` has what it does with those.
 
         https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSCodeDeployRole.html
         """
@@ -176,29 +191,6 @@ class Ec2Targets:
         statements: list[Statement] = []
         if self.tagged:
             describe.append("tag:GetResources")
-        if self.groups:
-            describe += [
-                "autoscaling:DescribeAutoScalingGroups",
-                "autoscaling:DescribeAutoScalingInstances",
-                "autoscaling:DescribeLifecycleHooks",
-                "autoscaling:DescribeScalingActivities",
-            ]
-            statements.append(
-                Statement(
-                    actions=[
-                        "autoscaling:CompleteLifecycleAction",
-                        "autoscaling:DeleteLifecycleHook",
-                        "autoscaling:PutLifecycleHook",
-                        "autoscaling:RecordLifecycleActionHeartbeat",
-                        "autoscaling:ResumeProcesses",
-                        "autoscaling:SuspendProcesses",
-                    ],
-                    resources=[
-                        arn("autoscaling", f"autoScalingGroup:*:autoScalingGroupName/{name}") for name in self.names
-                    ],
-                    wildcard_reason="the ARN of an Auto Scaling group holds a random id; the group is named",
-                )
-            )
         if self.balancers:
             describe += [
                 "elasticloadbalancing:DescribeInstanceHealth",
@@ -210,6 +202,37 @@ class Ec2Targets:
             ]
             statements += [fleet_traffic(self.fleet)] if self.fleet is not None else map(traffic, self.balancers)
         return [Statement(actions=describe, resources=["*"], wildcard_reason=DESCRIBE_REASON), *statements]
+
+    def group_statements(self) -> list[Statement]:
+        """What of the same policy it uses for the Auto Scaling groups, if there are any."""
+        if not self.groups:
+            return []
+        return [
+            Statement(
+                actions=[
+                    "autoscaling:DescribeAutoScalingGroups",
+                    "autoscaling:DescribeAutoScalingInstances",
+                    "autoscaling:DescribeLifecycleHooks",
+                    "autoscaling:DescribeScalingActivities",
+                ],
+                resources=["*"],
+                wildcard_reason=DESCRIBE_REASON,
+            ),
+            Statement(
+                actions=[
+                    "autoscaling:CompleteLifecycleAction",
+                    "autoscaling:DeleteLifecycleHook",
+                    "autoscaling:PutLifecycleHook",
+                    "autoscaling:RecordLifecycleActionHeartbeat",
+                    "autoscaling:ResumeProcesses",
+                    "autoscaling:SuspendProcesses",
+                ],
+                resources=[
+                    arn("autoscaling", f"autoScalingGroup:*:autoScalingGroupName/{name}") for name in self.names
+                ],
+                wildcard_reason="the ARN of an Auto Scaling group holds a random id; the group is named",
+            ),
+        ]
 
 
 def fleet_traffic(fleet: Ec2Fleet) -> Statement:

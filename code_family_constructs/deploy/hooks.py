@@ -1,5 +1,6 @@
 """Floor 1: checks that a deployment to Amazon ECS or AWS Lambda waits for, and rolls back when they fail."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,10 +16,9 @@ from constructs import Construct
 from code_family_constructs.deploy.own_check import Check, own_check
 from code_family_constructs.errors import ConfigurationError
 from code_family_constructs.functions import PythonFunction
-from code_family_constructs.names import NameRule, physical_name
+from code_family_constructs.names import NameRule, check_environment_size, check_list, physical_name
 from code_family_constructs.permissions import Statement
 from code_family_constructs.smoke_test import SmokeTest as SmokeTest
-from code_family_constructs.tokens import unresolved
 
 HookPlatform = Literal["ecs", "ecs-native", "lambda"]
 
@@ -30,7 +30,6 @@ _OVERHEAD = 35
 _FUNCTION_NAME = NameRule("function", "[A-Za-z0-9_-]", 64)
 # Read by the process that the check runs in.
 _SETTINGS = "CODE_FAMILY_HOOK"
-_MOST_ENVIRONMENT = 4096
 
 
 @jsii.implements(ec2.IConnectable)
@@ -88,6 +87,8 @@ class DeploymentHook(Construct):
     ) -> None:
         super().__init__(scope, id)
         self.function_name = physical_name(self, scope, id, function_name, _FUNCTION_NAME)
+        check_list(self, "statements", statements)
+        check_list(self, "security_groups", security_groups)
         seconds = _seconds(self, timeout, check)
         settings, files = (check.settings(), {}) if isinstance(check, SmokeTest) else _own_settings(self, check)
         _check_environment(self, environment or {}, settings)
@@ -95,6 +96,12 @@ class DeploymentHook(Construct):
 
         self._reports_to: set[str] = set()
         self._without_way_out = subnets is not None and subnets.isolated
+        if self._without_way_out and isinstance(check, SmokeTest) and check.load_balancer is not None:
+            Annotations.of(self).add_warning_v2(
+                "code-family:hook-without-way-to-ec2",
+                "the hook runs in subnets without a way out: unless they have an interface endpoint for EC2 "
+                "(com.amazonaws.<region>.ec2), it cannot look up the load balancer's address, and always fails",
+            )
         function = PythonFunction(
             self,
             "Function",
@@ -287,14 +294,7 @@ def _check_environment(at: Construct, environment: Mapping[str, str], settings: 
                 at=at,
                 fix="use letters, digits and underscores, two or more, a letter first",
             )
-    texts = [*environment, *environment.values(), _SETTINGS, str(dict(settings))]
-    size = sum(len(text.encode()) for text in texts if not unresolved(text))
-    if size > _MOST_ENVIRONMENT:
-        raise ConfigurationError(
-            f"{size} bytes of environment variables and settings, Lambda takes {_MOST_ENVIRONMENT}",
-            at=at,
-            fix="read long values from elsewhere, such as a parameter of Systems Manager",
-        )
+    check_environment_size(at, {**environment, _SETTINGS: json.dumps(settings, ensure_ascii=False)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,19 +324,25 @@ def _subnets(
     if len(security_groups) > 5:
         raise ConfigurationError(f"{len(security_groups)} security groups, Lambda takes 5", at=at, fix="give at most 5")
     wanted = selection or ec2.SubnetSelection()
-    chosen = vpc.select_subnets(
-        availability_zones=wanted.availability_zones,
-        one_per_az=wanted.one_per_az,
-        subnet_filters=wanted.subnet_filters,
-        subnet_group_name=wanted.subnet_group_name,
-        subnets=wanted.subnets,
-        subnet_type=wanted.subnet_type,
-    )
+    fix = "give the VPC private subnets with a way out (NAT), and choose them with vpc_subnets="
+    try:
+        chosen = vpc.select_subnets(
+            availability_zones=wanted.availability_zones,
+            one_per_az=wanted.one_per_az,
+            subnet_filters=wanted.subnet_filters,
+            subnet_group_name=wanted.subnet_group_name,
+            subnets=wanted.subnets,
+            subnet_type=wanted.subnet_type,
+        )
+    except RuntimeError as error:
+        raise ConfigurationError(f"no such subnets in VPC {vpc.node.path!r}: {error}", at=at, fix=fix) from error
+    if not chosen.subnet_ids:
+        raise ConfigurationError(f"none of the subnets of VPC {vpc.node.path!r} is chosen", at=at, fix=fix)
     if chosen.has_public and not chosen.is_pending_lookup:
         raise ConfigurationError(
             "a hook in public subnets: Lambda gets no public address there, so it could not report",
             at=at,
-            fix="give the VPC private subnets with a way out (NAT), and choose them with vpc_subnets=",
+            fix=fix,
         )
     isolated = {subnet.subnet_id for subnet in vpc.isolated_subnets}
     return _Subnets(chosen.subnet_ids, any(id in isolated for id in chosen.subnet_ids))

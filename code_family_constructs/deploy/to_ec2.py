@@ -1,7 +1,8 @@
 """Floor 1: deploy a revision to EC2 or on-premises instances, in place."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from aws_cdk import Annotations
 from aws_cdk import aws_autoscaling as autoscaling
@@ -13,12 +14,16 @@ from constructs import Construct
 from code_family_constructs.deploy import DeployAction, DeployContext
 from code_family_constructs.deploy.ec2_config import check_config, config_name, server_config
 from code_family_constructs.deploy.ec2_fleet import Ec2Fleet
-from code_family_constructs.deploy.ec2_targets import APPLICATION_NAME, Ec2Targets, pipeline_statements
+from code_family_constructs.deploy.ec2_targets import (
+    APPLICATION_NAME,
+    Ec2Targets,
+    pipeline_statements,
+)
 from code_family_constructs.deploy.triggers import DeploymentTrigger, check_triggers
 from code_family_constructs.errors import ConfigurationError
 from code_family_constructs.health import HealthGate
-from code_family_constructs.names import physical_name
-from code_family_constructs.permissions import ServiceRole, arn
+from code_family_constructs.names import check_list, physical_name
+from code_family_constructs.permissions import Permissions, ServiceRole, arn, flat
 
 if TYPE_CHECKING:  # most deployments are made without looking into the revision
     from code_family_constructs.deploy.appspec import Ec2Appspec
@@ -114,6 +119,13 @@ class Ec2Deployment(Construct):
                 at=self,
                 fix="leave it out, or give auto_scaling_groups= or a fleet=",
             )
+        if outdated_instances_strategy not in get_args(OutdatedInstancesStrategy):
+            raise ConfigurationError(
+                f"outdated_instances_strategy={outdated_instances_strategy!r}",
+                at=self,
+                fix=f"use one of {', '.join(get_args(OutdatedInstancesStrategy))}",
+            )
+        check_list(self, "triggers", triggers)
         check_triggers(self, triggers, blue_green=False)
         if health is not None:
             health.check_alarms(self)
@@ -122,7 +134,8 @@ class Ec2Deployment(Construct):
         check_config(self, self.deployment_config, targets)
         if appspec is not None:
             _look_into(self, appspec, load_balancer=bool(balancers))
-        self._readers = targets.readers(self)
+        # A release that starts with the stack would find instances that may not read it yet.
+        self._readers = targets.readers(self, before=lambda: self.deployment_group)
 
         self._pipeline_statements = pipeline_statements(
             application_name=name, group_name=name, config_name=config_name(self.deployment_config)
@@ -161,8 +174,19 @@ class Ec2Deployment(Construct):
             install_agent=False,
             termination_hook=termination_hook if groups else None,
         )
+        if groups:
+            self.deployment_group.node.add_dependency(*self._allow_groups(targets))
         # What a template leaves out, CloudFormation keeps as it was: https://github.com/aws/aws-cdk/issues/23307
+        # https://docs.aws.amazon.com/codedeploy/latest/APIReference/API_UpdateDeploymentGroup.html
         group: Any = self.deployment_group.node.default_child
+        if not groups:
+            group.auto_scaling_groups = []
+        if ec2_instance_tags is None:
+            group.ec2_tag_set = codedeploy.CfnDeploymentGroup.EC2TagSetProperty(ec2_tag_set_list=[])
+        if on_premise_instance_tags is None:
+            group.on_premises_tag_set = codedeploy.CfnDeploymentGroup.OnPremisesTagSetProperty(
+                on_premises_tag_set_list=[]
+            )
         group.outdated_instances_strategy = outdated_instances_strategy
         group.trigger_configurations = [trigger.configuration() for trigger in triggers]
         if not balancers:
@@ -175,6 +199,15 @@ class Ec2Deployment(Construct):
             group.alarm_configuration = codedeploy.CfnDeploymentGroup.AlarmConfigurationProperty(
                 enabled=False, alarms=[]
             )
+
+    def _allow_groups(self, targets: Ec2Targets) -> list[iam.CfnManagedPolicy]:
+        # CodeDeploy's hook in a group that leaves has to go, or each launch there waits for CodeDeploy and is given up.
+        # The policy is another one for other groups: CloudFormation deletes the old one last, after CodeDeploy used it.
+        groups = "\n".join(sorted(flat(self, name) for name in targets.names))
+        policies = Permissions(
+            self, f"RolePolicyForGroups{sha256(groups.encode()).hexdigest()[:8]}", role_names=[self.role.role_name]
+        )
+        return list(policies.add(targets.group_statements()).values())
 
     def deploy_action(self, context: DeployContext) -> DeployAction:
         if self._by_name is None:

@@ -6,13 +6,13 @@ from difflib import get_close_matches
 from typing import Literal, get_args
 
 from aws_cdk import aws_codedeploy as codedeploy
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from code_family_constructs.errors import ConfigurationError
 from code_family_constructs.names import check_count
 from code_family_constructs.permissions import Statement
+from code_family_constructs.topic import check_topic, is_aws_key, key_of
 
 TriggerEvent = Literal[
     "DeploymentStart",
@@ -65,7 +65,7 @@ class DeploymentTrigger:
                 near = get_close_matches(event, known, n=1) or known
                 raise ConfigurationError(f"CodeDeploy has no event {event!r}", at=at, fix=f"use {', '.join(near)}")
         object.__setattr__(self, "events", tuple(dict.fromkeys(self.events)))
-        _check_topic(at, self.topic)
+        check_topic(at, self.topic, publisher="CodeDeploy")
 
     def configuration(self) -> codedeploy.CfnDeploymentGroup.TriggerConfigProperty:
         """The trigger as a deployment group has it."""
@@ -76,11 +76,10 @@ class DeploymentTrigger:
     def statements(self) -> list[Statement]:
         """What CodeDeploy's service role needs for it."""
         found = [Statement(actions=["sns:Publish"], resources=[self.topic.topic_arn])]
-        key = _key_arn(self.topic.master_key)
-        # The policy of AWS's own key lets in everyone in the account who may publish.
-        if not key.endswith(_AWS_KEY):
+        key = key_of(self.topic)
+        if key is not None and not is_aws_key(key):
             # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
-            found.append(Statement(actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=[key]))
+            found.append(Statement(actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=[key.key_arn]))
         return found
 
 
@@ -101,43 +100,3 @@ def check_triggers(at: Construct, triggers: Sequence[DeploymentTrigger], *, blue
                 at=at,
                 fix=f"leave out {' and '.join(ready)}",
             )
-
-
-def _check_topic(at: str, topic: sns.ITopic) -> None:
-    path = topic.node.path
-    if topic.fifo:
-        raise ConfigurationError(
-            f"topic {path!r} is a FIFO topic, and CodeDeploy's messages name no group",
-            at=at,
-            fix="use a standard topic, such as an AlertTopic's",
-        )
-    key = topic.master_key
-    if key is None and isinstance(topic, sns.Topic):
-        raise ConfigurationError(
-            f"messages would go through topic {path!r} unencrypted",
-            at=at,
-            fix="use an AlertTopic's, or give the topic a master_key",
-        )
-    if key is None:
-        raise ConfigurationError(
-            f"nothing says which key topic {path!r} is encrypted with, and without it CodeDeploy could not publish",
-            at=at,
-            fix="import it with sns.Topic.from_topic_attributes(…, topic_arn=…, key_arn=…)",
-        )
-    arn = _key_arn(key)
-    if ":alias/" in arn and not arn.endswith(_AWS_KEY):
-        raise ConfigurationError(
-            f"topic {path!r} is encrypted with {arn.rpartition(':')[2]!r}: a policy that names an alias allows nothing",
-            at=at,
-            fix="give the topic the key itself, by kms.Key.from_key_arn, or key_arn= with the key's ARN",
-        )
-
-
-def _key_arn(key: kms.IKey | None) -> str:
-    while isinstance(key, kms.Alias):
-        key = key.alias_target_key
-    assert key is not None
-    return key.key_arn
-
-
-_AWS_KEY = ":alias/aws/sns"

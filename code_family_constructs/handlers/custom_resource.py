@@ -5,8 +5,8 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from typing import Any
 
-# CloudFormation takes 4096 bytes of answer, and a character can be twelve of them.
-LONGEST_REASON = 800
+# CloudFormation takes 4096 bytes of answer, and a character of ASCII can be six of them.
+LONGEST_REASON = 500
 
 
 def answer(event: dict[str, Any], physical_id: str, work: Callable[[], Mapping[str, str]]) -> None:
@@ -25,7 +25,7 @@ def answer(event: dict[str, Any], physical_id: str, work: Callable[[], Mapping[s
     print(event["RequestType"], physical_id, status, reason)
     body = {
         "Status": status,
-        "Reason": reason[:LONGEST_REASON],
+        "Reason": reason.encode("ascii", "replace").decode()[:LONGEST_REASON],
         "PhysicalResourceId": physical_id,
         "Data": data,
         **{key: event[key] for key in ("StackId", "RequestId", "LogicalResourceId")},

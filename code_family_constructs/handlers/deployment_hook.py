@@ -39,10 +39,16 @@ def rolling_back(event: dict[str, Any]) -> bool:
     ECS calls the hooks of these two stages a second time then. The verdict is in already; a check of the revision that
     is going would fail the rollback.
     """
-    weights = {"TEST_TRAFFIC_SHIFT": "testTrafficWeights", "PRODUCTION_TRAFFIC_SHIFT": "productionTrafficWeights"}
+    weights = ["testTrafficWeights", "productionTrafficWeights"]
+    if event["lifecycleStage"] not in ("TEST_TRAFFIC_SHIFT", "PRODUCTION_TRAFFIC_SHIFT"):
+        return False
+    if event["lifecycleStage"] == "PRODUCTION_TRAFFIC_SHIFT":
+        weights.reverse()
     details = event.get("executionDetails", {})
-    shift = details.get(weights.get(event["lifecycleStage"]), {})
-    if shift.get(details.get("targetServiceRevisionArn")) != 0:
+    target = details.get("targetServiceRevisionArn")
+    # The weights of the stage itself decide; a rollback may come with the other ones only.
+    known = [details[kind][target] for kind in weights if target in (details.get(kind) or {})]
+    if known[:1] != [0]:
         return False
     print("the deployment is rolling back: nothing is checked")
     return True

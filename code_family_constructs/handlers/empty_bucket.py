@@ -7,8 +7,8 @@ from typing import Any
 import boto3
 
 TIME_TO_ANSWER_MS = 15_000
-# CloudFormation takes 4096 bytes of answer, and a character can be twelve of them.
-LONGEST_REASON = 800
+# CloudFormation takes 4096 bytes; an ASCII character is up to six.
+LONGEST_REASON = 500
 
 
 class KeptError(Exception):
@@ -85,7 +85,7 @@ def refuse_writes(s3: Any, bucket: str, context: Any) -> None:
 def answer(event: dict[str, Any], status: str, reason: str, physical_id: str) -> None:
     body = {
         "Status": status,
-        "Reason": reason[:LONGEST_REASON],
+        "Reason": reason.encode("ascii", "replace").decode()[:LONGEST_REASON],
         "PhysicalResourceId": physical_id,
         **{key: event[key] for key in ("StackId", "RequestId", "LogicalResourceId")},
     }

@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 SETTINGS = {
@@ -36,6 +37,8 @@ def main() -> None:
     print(port, flush=True)
     from code_family_constructs.local import plugin
 
+    # For the processes of Lambda functions.
+    os.environ["PYTHONPATH"] = str(Path(__file__).with_name("runtime"))
     asyncio.run(_serve(plugin.application, listener))
 
 

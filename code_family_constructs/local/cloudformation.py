@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 from code_family_constructs.local import _ministack
 from code_family_constructs.local.framework import Json
 
-LONGEST_WAIT = 3.0
+LONGEST_WAIT = 10.0
 """Seconds that an answer waits at most, well below the time-outs of the SDKs."""
 
 _RUNNING = {

@@ -1,13 +1,16 @@
-"""AWS CodeBuild projects and report groups, in place of ministack's CodeBuild, whose handler drops most properties.
+"""AWS CodeBuild projects, webhooks, report groups and fleets, in place of ministack's CodeBuild, which drops a lot.
 
-Not modelled: builds, webhooks (`Triggers`), fleets and source credentials; a template that asks for them is refused by
-the name of the property.
+A webhook exists here only: nothing is told to its provider, so nothing starts a build. As at AWS it cannot be created
+through a connection whose handshake is pending; one that the endpoint does not know counts as finished elsewhere. Not
+modelled: builds, batch builds, reports, and the machines of a fleet.
 """
 
+import re
 import time
+from collections.abc import Iterator
 from typing import Any
 
-from code_family_constructs.local import _ministack
+from code_family_constructs.local import _ministack, codeconnections
 from code_family_constructs.local.framework import (
     Api,
     ApiError,
@@ -18,6 +21,7 @@ from code_family_constructs.local.framework import (
     lookup,
     lower_tags,
     name_of,
+    new_id,
     require,
     resource_type,
     to_parameters,
@@ -29,6 +33,12 @@ projects: Any = _ministack.Scoped()
 
 report_groups: Any = _ministack.Scoped()
 """Report group ARN → the report group as BatchGetReportGroups reports it."""
+
+fleets: Any = _ministack.Scoped()
+"""Fleet ARN → the fleet as BatchGetFleets reports it."""
+
+credentials: Any = _ministack.Scoped()
+"""ARN of source credentials → the credentials as ListSourceCredentials reports them."""
 
 api = Api("codebuild")
 
@@ -84,6 +94,104 @@ def list_builds_for_project(request: Json) -> Json:
 
 
 @api.operation
+def create_webhook(request: Json) -> Json:
+    project = _project(request["projectName"])
+    if "webhook" in project:
+        raise ApiError("ResourceAlreadyExistsException", f"Webhook already exists for project {project['name']}")
+    _put_webhook(project, request)
+    return {"webhook": project["webhook"]}
+
+
+@api.operation
+def update_webhook(request: Json) -> Json:
+    project = _project(request["projectName"])
+    if "webhook" not in project:
+        raise ApiError("ResourceNotFoundException", f"No webhook found for project {project['name']}")
+    _put_webhook(project, {**project["webhook"], **without(request, "rotateSecret")})
+    return {"webhook": project["webhook"]}
+
+
+@api.operation
+def delete_webhook(request: Json) -> None:
+    project = _project(request["projectName"])
+    if project.pop("webhook", None) is None:
+        raise ApiError("ResourceNotFoundException", f"No webhook found for project {project['name']}")
+
+
+@api.operation
+def import_source_credentials(request: Json) -> Json:
+    credentials_arn = arn("codebuild", f"token/{request['serverType'].lower()}")
+    if credentials_arn in credentials and not request.get("shouldOverwrite", True):
+        raise ApiError("ResourceAlreadyExistsException", f"Access token already exists: {credentials_arn}")
+    resource = {"resource": request["token"]} if request["authType"] == "CODECONNECTIONS" else {}
+    kind = {key: request[key] for key in ("authType", "serverType")}
+    credentials[credentials_arn] = {"arn": credentials_arn, **kind, **resource}
+    return {"arn": credentials_arn}
+
+
+@api.operation
+def list_source_credentials(request: Json) -> Json:
+    return {"sourceCredentialsInfos": [item for _, item in sorted(credentials.items())]}
+
+
+@api.operation
+def delete_source_credentials(request: Json) -> Json:
+    require(credentials, request["arn"], "ResourceNotFoundException", f"There are no credentials {request['arn']}")
+    del credentials[request["arn"]]
+    return {"arn": request["arn"]}
+
+
+@api.operation
+def create_fleet(request: Json) -> Json:
+    name, now = request["name"], time.time()
+    if name in [fleet["name"] for fleet in fleets.values()]:
+        raise ApiError("ResourceAlreadyExistsException", f"Fleet already exists: {name}")
+    identifier = new_id()
+    fleet_arn = arn("codebuild", f"fleet/{name}:{identifier}")
+    fleets[fleet_arn] = {
+        "overflowBehavior": "QUEUE",
+        **_scaled(request),
+        "arn": fleet_arn,
+        "id": identifier,
+        "created": now,
+        "lastModified": now,
+        "status": {"statusCode": "ACTIVE"},
+    }
+    return {"fleet": fleets[fleet_arn]}
+
+
+@api.operation
+def update_fleet(request: Json) -> Json:
+    fleet = _fleet(request["arn"])
+    fleet.update(_scaled(request), lastModified=time.time())
+    return {"fleet": fleet}
+
+
+@api.operation
+def batch_get_fleets(request: Json) -> Json:
+    found = [item for item in fleets.values() if {item["arn"], item["name"]} & set(request["names"])]
+    known = {name for item in found for name in (item["arn"], item["name"])}
+    return {"fleets": found, "fleetsNotFound": [name for name in request["names"] if name not in known]}
+
+
+@api.operation
+def list_fleets(request: Json) -> Json:
+    return {"fleets": sorted(fleets.keys())}
+
+
+@api.operation
+def delete_fleet(request: Json) -> None:
+    users = [
+        project["name"]
+        for project in projects.values()
+        if project.get("environment", {}).get("fleet", {}).get("fleetArn") == request["arn"]
+    ]
+    if users:
+        raise ApiError("InvalidInputException", f"The fleet {request['arn']} is in use by {users[0]}")
+    fleets.pop(request["arn"], None)
+
+
+@api.operation
 def create_report_group(request: Json) -> Json:
     group_arn = arn("codebuild", f"report-group/{request['name']}")
     if group_arn in report_groups:
@@ -134,22 +242,27 @@ class Project(ResourceType):
         before = projects[physical_id]
         projects[physical_id] = _blank(physical_id) | {"created": before["created"]}
         try:
-            return self._put("update_project", physical_id, new)
+            attributes = self._put("update_project", physical_id, new)
         except ValueError:
             projects[physical_id] = before
             raise
+        kept = {key: value for key, value in before.get("webhook", {}).items() if key in ("url", "payloadUrl")}
+        projects[physical_id].get("webhook", {}).update(kept)
+        return attributes
 
     def delete(self, physical_id: str, properties: Json) -> None:
         call("codebuild", "delete_project", name=physical_id)
 
     def read(self, physical_id: str, properties: Json) -> Json | None:
-        return lookup(projects, physical_id)
+        found = lookup(projects, physical_id)
+        webhook = (found or {}).get("webhook")
+        return {**found, "Triggers": {"Webhook": True, **webhook}} if found and webhook else found
 
     def _put(self, operation: str, name: str, properties: Json) -> Json:
         parameters = to_parameters(
             "codebuild",
             operation,
-            {**without(properties, "Tags", "Visibility", "ResourceAccessRole"), "Name": name},
+            {**without(properties, "Tags", "Triggers", "Visibility", "ResourceAccessRole"), "Name": name},
         )
         tags = lower_tags(properties)
         project = call("codebuild", operation, **parameters, tags=tags)["project"]
@@ -162,6 +275,15 @@ class Project(ResourceType):
                 projectVisibility=properties["Visibility"],
                 **({"resourceAccessRole": role} if role else {}),
             )
+        triggers = properties.get("Triggers", {})
+        if str(triggers.get("Webhook", False)).lower() == "true":
+            webhook = {**without(triggers, "Webhook"), "ProjectName": name}
+            try:
+                call("codebuild", "create_webhook", **to_parameters("codebuild", "create_webhook", webhook))
+            except ValueError:
+                if operation == "create_project":
+                    del projects[name]
+                raise
         return {"Arn": project["arn"], "Id": name}
 
 
@@ -197,6 +319,132 @@ class ReportGroup(ResourceType):
 
     def read(self, physical_id: str, properties: Json) -> Json | None:
         return lookup(report_groups, physical_id)
+
+
+@resource_type("AWS::CodeBuild::Fleet")
+class Fleet(ResourceType):
+    replaced_by = ("Name",)
+    name_property = "Name"
+
+    def create(self, logical_id: str, properties: Json, stack: str) -> tuple[str, Json]:
+        name = name_of(properties, "Name", logical_id, stack, 128)
+        parameters = to_parameters("codebuild", "create_fleet", {**without(properties, "Tags"), "Name": name})
+        fleet = call("codebuild", "create_fleet", **parameters, tags=lower_tags(properties))["fleet"]
+        return fleet["arn"], {"Arn": fleet["arn"]}
+
+    def update(self, physical_id: str, old: Json, new: Json) -> Json:
+        parameters = to_parameters("codebuild", "update_fleet", {**without(new, "Tags", "Name"), "Arn": physical_id})
+        call("codebuild", "update_fleet", **parameters, tags=lower_tags(new))
+        return {"Arn": physical_id}
+
+    def delete(self, physical_id: str, properties: Json) -> None:
+        call("codebuild", "delete_fleet", arn=physical_id)
+
+    def read(self, physical_id: str, properties: Json) -> Json | None:
+        return lookup(fleets, physical_id)
+
+
+@resource_type("AWS::CodeBuild::SourceCredential")
+class SourceCredential(ResourceType):
+    replaced_by = ("ServerType",)
+    tags = None
+    unread = ("Token", "Username")
+
+    def create(self, logical_id: str, properties: Json, stack: str) -> tuple[str, Json]:
+        return self._put({**properties, "ShouldOverwrite": False}), {}
+
+    def update(self, physical_id: str, old: Json, new: Json) -> Json:
+        self._put({**new, "ShouldOverwrite": True})
+        return {}
+
+    def delete(self, physical_id: str, properties: Json) -> None:
+        if physical_id in credentials:
+            call("codebuild", "delete_source_credentials", arn=physical_id)
+
+    def read(self, physical_id: str, properties: Json) -> Json | None:
+        return lookup(credentials, physical_id)
+
+    def _put(self, properties: Json) -> str:
+        operation = "import_source_credentials"
+        imported: str = call("codebuild", operation, **to_parameters("codebuild", operation, properties))["arn"]
+        return imported
+
+
+_PROVIDERS = ("GITHUB", "GITHUB_ENTERPRISE", "BITBUCKET", "GITLAB", "GITLAB_SELF_MANAGED")
+_EVENTS = (
+    "PUSH",
+    "PULL_REQUEST_CREATED",
+    "PULL_REQUEST_UPDATED",
+    "PULL_REQUEST_CLOSED",
+    "PULL_REQUEST_REOPENED",
+    "PULL_REQUEST_MERGED",
+    "RELEASED",
+    "PRERELEASED",
+    "WORKFLOW_JOB_QUEUED",
+)
+
+
+def _put_webhook(project: Json, request: Json) -> None:
+    problem = next(_webhook_problems(project, request), None)
+    if problem:
+        raise ApiError("InvalidInputException", problem)
+    if any(connection["ConnectionStatus"] != "AVAILABLE" for connection in _connections(project)):
+        raise ApiError(
+            "OAuthProviderException",
+            "Failed to create webhook. Repository not found or permission denied. Please make sure the source "
+            "credentials associated with your project have the permission to create webhook. (The handshake of the "
+            "project's connection is pending.)",
+        )
+    identifier = new_id()
+    project["webhook"] = {
+        "url": f"https://api.{project['source']['type'].lower().replace('_', '-')}.com/hooks/{identifier}",
+        "payloadUrl": f"https://codebuild.{_ministack.region()}.amazonaws.com/webhooks?t={identifier}",
+        "status": "ACTIVE",
+        "lastModifiedSecret": time.time(),
+        **without(request, "projectName"),
+    }
+
+
+def _webhook_problems(project: Json, request: Json) -> Iterator[str]:
+    source, groups = project["source"]["type"], request.get("filterGroups", [])
+    if source not in _PROVIDERS:
+        yield f"Project with source type {source} does not support webhooks"
+    if groups and "branchFilter" in request:
+        yield "A webhook has either a branch filter or filter groups"
+    if request.get("buildType") == "BUILD_BATCH" and "buildBatchConfig" not in project:
+        yield "Batch builds are not configured for this project"
+    for group in groups:
+        events = [item["pattern"] for item in group if item["type"] == "EVENT"]
+        if len(events) != 1:
+            yield "Each filter group must have exactly one EVENT filter"
+        for event in ",".join(events).split(","):
+            if event.strip() not in _EVENTS:
+                yield f"Invalid event type {event.strip()}"
+        for item in group:
+            try:
+                re.compile(item["pattern"])
+            except re.error as error:
+                yield f"Invalid pattern {item['pattern']}: {error}"
+
+
+def _connections(project: Json) -> Iterator[Json]:
+    auth = project["source"].get("auth", {})
+    used = [auth.get("resource")] if auth.get("type") == "CODECONNECTIONS" else []
+    if not auth:
+        kind = project["source"]["type"]
+        used = [item.get("resource") for item in credentials.values() if item["serverType"] == kind]
+    yield from (codeconnections.connections[item]["connection"] for item in used if item in codeconnections.connections)
+
+
+def _scaled(request: Json) -> Json:
+    # A fleet has as many machines as it wants at once.
+    scaling = request.get("scalingConfiguration")
+    wanted = {"desiredCapacity": request.get("baseCapacity", 1)}
+    return {**request, "scalingConfiguration": {**scaling, **wanted}} if scaling else dict(request)
+
+
+def _fleet(fleet_arn: str) -> Json:
+    return require(fleets, fleet_arn, "ResourceNotFoundException", f"Fleet cannot be found: {fleet_arn}")
 
 
 def _blank(name: str) -> Json:

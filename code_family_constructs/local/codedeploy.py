@@ -1,14 +1,14 @@
-"""AWS CodeDeploy applications, deployment configurations and deployment groups.
+"""AWS CodeDeploy applications, deployment configurations and deployment groups; deployments are in `deployments`.
 
 A deployment group installs its lifecycle hook in each of its Auto Scaling groups and takes it away again, as AWS does.
-Not modelled: deployments, revisions and on-premises instances.
+Not modelled: on-premises instances.
 """
 
 import contextlib
 import time
 from typing import Any
 
-from code_family_constructs.local import _ministack
+from code_family_constructs.local import _ministack, ecs
 from code_family_constructs.local.framework import (
     Api,
     ApiError,
@@ -84,7 +84,16 @@ _DEFAULT_CONFIG = {
     "Lambda": "CodeDeployDefault.LambdaAllAtOnce",
 }
 
+_NOT_OF_THE_TEMPLATE = (
+    "autoScalingGroups",
+    "deploymentGroupId",
+    "lastAttemptedDeployment",
+    "lastSuccessfulDeployment",
+    "targetRevision",
+)
+
 _DEFAULT_STYLE = {"deploymentType": "IN_PLACE", "deploymentOption": "WITHOUT_TRAFFIC_CONTROL"}
+_SHIFTING_STYLE = {"deploymentType": "BLUE_GREEN", "deploymentOption": "WITH_TRAFFIC_CONTROL"}
 
 
 @api.operation
@@ -105,12 +114,12 @@ def create_application(request: Json) -> Json:
 
 @api.operation
 def get_application(request: Json) -> Json:
-    return {"application": _application(request["applicationName"])}
+    return {"application": find_application(request["applicationName"])}
 
 
 @api.operation
 def batch_get_applications(request: Json) -> Json:
-    return {"applicationsInfo": [_application(name) for name in request["applicationNames"]]}
+    return {"applicationsInfo": [find_application(name) for name in request["applicationNames"]]}
 
 
 @api.operation
@@ -149,7 +158,7 @@ def create_deployment_config(request: Json) -> Json:
 
 @api.operation
 def get_deployment_config(request: Json) -> Json:
-    return {"deploymentConfigInfo": _config(request["deploymentConfigName"])}
+    return {"deploymentConfigInfo": find_config(request["deploymentConfigName"])}
 
 
 @api.operation
@@ -171,7 +180,7 @@ def delete_deployment_config(request: Json) -> None:
 @api.operation
 def create_deployment_group(request: Json) -> Json:
     application, name = request["applicationName"], request["deploymentGroupName"]
-    platform = _application(application)["computePlatform"]
+    platform = find_application(application)["computePlatform"]
     if (application, name) in groups:
         raise ApiError("DeploymentGroupAlreadyExistsException", f"Deployment group already exists: {name}")
     tags[_group_arn(application, name)] = request.pop("tags", [])
@@ -187,7 +196,7 @@ def create_deployment_group(request: Json) -> Json:
 @api.operation
 def update_deployment_group(request: Json) -> Json:
     application, name = request["applicationName"], request.pop("currentDeploymentGroupName")
-    group = _group(application, name)
+    group = find_group(application, name)
     renamed = request.pop("newDeploymentGroupName", name)
     if renamed != name:
         if (application, renamed) in groups:
@@ -202,13 +211,13 @@ def update_deployment_group(request: Json) -> Json:
 
 @api.operation
 def get_deployment_group(request: Json) -> Json:
-    return {"deploymentGroupInfo": _group(request["applicationName"], request["deploymentGroupName"])}
+    return {"deploymentGroupInfo": find_group(request["applicationName"], request["deploymentGroupName"])}
 
 
 @api.operation
 def batch_get_deployment_groups(request: Json) -> Json:
     name = request["applicationName"]
-    _application(name)
+    find_application(name)
     found = [groups[name, item] for item in request["deploymentGroupNames"] if (name, item) in groups]
     return {"deploymentGroupsInfo": found}
 
@@ -216,18 +225,13 @@ def batch_get_deployment_groups(request: Json) -> Json:
 @api.operation
 def list_deployment_groups(request: Json) -> Json:
     name = request["applicationName"]
-    _application(name)
+    find_application(name)
     return {"applicationName": name, "deploymentGroups": sorted(key[1] for key in groups if key[0] == name)}
 
 
 @api.operation
 def delete_deployment_group(request: Json) -> Json:
     return {"hooksNotCleanedUp": _drop_group(request["applicationName"], request["deploymentGroupName"])}
-
-
-@api.operation
-def list_deployments(request: Json) -> Json:
-    return {"deployments": []}
 
 
 @api.operation
@@ -313,7 +317,7 @@ class DeploymentGroup(ResourceType):
         before = groups[key]
         if without(new, "Tags") != without(old, "Tags"):
             # UpdateDeploymentGroup keeps what it is not told, so what left the template has to be forgotten first.
-            kept = {name: before[name] for name in ("deploymentGroupId", "autoScalingGroups")}
+            kept = {name: before[name] for name in _NOT_OF_THE_TEMPLATE if name in before}
             groups[key] = _blank(before["applicationName"], physical_id, before["computePlatform"]) | kept
             properties = {"AutoScalingGroups": [], **without(new, "Tags", "DeploymentGroupName")}
             try:
@@ -349,7 +353,7 @@ class DeploymentGroup(ResourceType):
 
 def _group_parameters(operation: str, properties: Json) -> Json:
     if "Deployment" in properties:
-        raise ValueError("#/Deployment: the embedded endpoint models no deployments")
+        raise ValueError("#/Deployment: the embedded endpoint deploys nothing when a group is created")
     for kind in ("Ec2", "OnPremises"):
         if tag_set := properties.get(f"{kind}TagSet"):
             filters = [item[f"{kind}TagGroup"] for item in tag_set.get(f"{kind}TagSetList", [])]
@@ -364,7 +368,7 @@ def _blank(application: str, name: str, platform: str) -> Json:
         "deploymentGroupName": name,
         "computePlatform": platform,
         "deploymentConfigName": _DEFAULT_CONFIG[platform],
-        "deploymentStyle": _DEFAULT_STYLE,
+        "deploymentStyle": _DEFAULT_STYLE if platform == "Server" else _SHIFTING_STYLE,
         "terminationHookEnabled": False,
         "autoScalingGroups": [],
     }
@@ -376,7 +380,7 @@ def _put(application: str, name: str, request: Json) -> None:
     if "deploymentStyle" in changed:
         changed["deploymentStyle"] = {**_DEFAULT_STYLE, **changed["deploymentStyle"]}
     if "deploymentConfigName" in changed:
-        config = _config(changed["deploymentConfigName"])
+        config = find_config(changed["deploymentConfigName"])
         if config["computePlatform"] != group["computePlatform"]:
             raise ApiError(
                 "InvalidDeploymentConfigNameException",
@@ -386,8 +390,18 @@ def _put(application: str, name: str, request: Json) -> None:
     future = {**group, **changed}
     if len(future.get("alarmConfiguration", {}).get("alarms", [])) > 10:
         raise ApiError("AlarmsLimitExceededException", "A deployment group can have at most 10 alarms")
-    style = future["deploymentStyle"]
-    if style.get("deploymentOption") == "WITH_TRAFFIC_CONTROL" and not any(future.get("loadBalancerInfo", {}).values()):
+    platform, style = group["computePlatform"], future["deploymentStyle"]
+    if platform != "Server" and style != _SHIFTING_STYLE:
+        raise ApiError(
+            "InvalidDeploymentStyleException",
+            f"The deployment style of a deployment group for {platform} is BLUE_GREEN and WITH_TRAFFIC_CONTROL",
+        )
+    if platform == "ECS":
+        _refuse_ecs(future)
+    elif platform == "Server" and style == _SHIFTING_STYLE:
+        _refuse_blue_green(future, request.get("autoScalingGroups", group["autoScalingGroups"]))
+    balanced = platform == "Lambda" or any(future.get("loadBalancerInfo", {}).values())
+    if style.get("deploymentOption") == "WITH_TRAFFIC_CONTROL" and not balanced:
         raise ApiError(
             "InvalidLoadBalancerInfoException",
             "A deployment with traffic control needs a load balancer in loadBalancerInfo",
@@ -403,6 +417,53 @@ def _put(application: str, name: str, request: Json) -> None:
         raise ApiError("InvalidAutoScalingGroupException", f"The Auto Scaling group {missing[0]} does not exist")
     hooks.update({item: _install_hook(item, name) for item in wanted if item not in hooks})
     group.update(changed, autoScalingGroups=[hooks[item] for item in wanted])
+
+
+def _refuse_ecs(group: Json) -> None:
+    if len(group.get("ecsServices", [])) != 1:
+        raise ApiError("InvalidECSServiceException", "A deployment group for Amazon ECS has exactly one service")
+    [named] = group["ecsServices"]
+    service = ecs.services.get((named["clusterName"], named["serviceName"]))
+    if service is None:
+        raise ApiError("InvalidECSServiceException", f"There is no ECS service {named['serviceName']}")
+    if ecs.controller(service) != "CODE_DEPLOY":
+        raise ApiError(
+            "InvalidECSServiceException",
+            "Deployment group's ECS service must be configured for a CODE_DEPLOY deployment controller.",
+        )
+    for other in groups.values():
+        if other["deploymentGroupId"] != group["deploymentGroupId"] and named in other.get("ecsServices", []):
+            raise ApiError(
+                "ECSServiceMappingLimitExceededException",
+                f"The ECS service {named['serviceName']} is in {other['deploymentGroupName']} already",
+            )
+    pairs = group.get("loadBalancerInfo", {}).get("targetGroupPairInfoList", [])
+    if len(pairs) != 1 or len(pairs[0].get("targetGroups", [])) != 2:
+        raise ApiError(
+            "InvalidTargetGroupPairException", "A deployment group for Amazon ECS has one pair of target groups"
+        )
+    for route in ("prodTrafficRoute", "testTrafficRoute"):
+        listeners = pairs[0].get(route, {}).get("listenerArns", [])
+        if len(listeners) != 1 and (listeners or route == "prodTrafficRoute"):
+            raise ApiError(
+                "InvalidTargetGroupPairException", f"The {route} of a pair of target groups has one listener"
+            )
+    if "blueGreenDeploymentConfiguration" not in group:
+        raise ApiError(
+            "InvalidBlueGreenDeploymentConfigurationException",
+            "A deployment group for Amazon ECS needs a blueGreenDeploymentConfiguration",
+        )
+
+
+def _refuse_blue_green(group: Json, auto_scaling_groups: list[Any]) -> None:
+    configuration = group.get("blueGreenDeploymentConfiguration", {})
+    copies = configuration.get("greenFleetProvisioningOption", {}).get("action") == "COPY_AUTO_SCALING_GROUP"
+    if copies and len(auto_scaling_groups) != 1:
+        raise ApiError(
+            "InvalidBlueGreenDeploymentConfigurationException",
+            "Exactly one AutoScaling group must be specified when selecting COPY_AUTO_SCALING_GROUP "
+            "as the green fleet provisioning option",
+        )
 
 
 def _auto_scaling_group_exists(name: str) -> bool:
@@ -457,19 +518,19 @@ def _sync(resource_arn: str, old: Json, new: Json) -> None:
     )
 
 
-def _application(name: str) -> Json:
+def find_application(name: str) -> Json:
     return require(applications, name, "ApplicationDoesNotExistException", f"No application found for name: {name}")
 
 
-def _config(name: str) -> Json:
+def find_config(name: str) -> Json:
     if name in _PREDEFINED:
         return {**_PREDEFINED[name], "deploymentConfigName": name, "deploymentConfigId": name}
     message = f"No deployment configuration found for name: {name}"
     return require(configs, name, "DeploymentConfigDoesNotExistException", message)
 
 
-def _group(application: str, name: str) -> Json:
-    _application(application)
+def find_group(application: str, name: str) -> Json:
+    find_application(application)
     message = f"No deployment group found for name: {name}"
     return require(groups, (application, name), "DeploymentGroupDoesNotExistException", message)
 

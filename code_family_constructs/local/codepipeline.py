@@ -1,7 +1,9 @@
 """AWS CodePipeline pipelines: their structure, versions, tags and stage transitions.
 
-Not modelled: executions, webhooks and custom action types. The structure is checked as CreatePipeline does it: what a
-source stage may hold, unique names, artifacts that an earlier action makes, and what only a V2 pipeline can have.
+Not modelled: executions, webhooks and custom action types. Since no execution makes a job, whatever a Lambda function
+reports for one is kept, whoever invoked it: AcknowledgeJob tells how it ended, GetJobDetails where it goes on. The
+structure is checked as CreatePipeline does it: what a source stage may hold, unique names, artifacts that an earlier
+action makes, and what only a V2 pipeline can have.
 """
 
 import time
@@ -28,6 +30,9 @@ from code_family_constructs.local.framework import (
 
 pipelines: Any = _ministack.Scoped()
 """Pipeline name → `{"pipeline", "created", "updated", "tags", "disabled": {stage: reason}}`."""
+
+jobs: Any = _ministack.Scoped()
+"""Job id → `{"status", "result"}`, the result as it was reported."""
 
 api = Api("codepipeline")
 
@@ -117,6 +122,29 @@ def get_pipeline_state(request: Json) -> Json:
 def list_pipeline_executions(request: Json) -> Json:
     _record(request["pipelineName"])
     return {"pipelineExecutionSummaries": []}
+
+
+@api.operation
+def put_job_success_result(request: Json) -> None:
+    # With a continuation token the action calls the function again, and the job goes on.
+    _end_job(request, "InProgress" if "continuationToken" in request else "Succeeded")
+
+
+@api.operation
+def put_job_failure_result(request: Json) -> None:
+    _end_job(request, "Failed")
+
+
+@api.operation
+def acknowledge_job(request: Json) -> Json:
+    return {"status": _job(request["jobId"])["status"]}
+
+
+@api.operation
+def get_job_details(request: Json) -> Json:
+    result = _job(request["jobId"])["result"]
+    data = {"continuationToken": result["continuationToken"]} if "continuationToken" in result else {}
+    return {"jobDetails": {"id": request["jobId"], "accountId": _ministack.account_id(), "data": data}}
 
 
 @api.operation
@@ -218,6 +246,17 @@ class Pipeline(ResourceType):
                 transitionType="Inbound",
                 reason=reason,
             )
+
+
+def _end_job(request: Json, status: str) -> None:
+    before = jobs.get(request["jobId"], {"status": "InProgress"})["status"]
+    if before != "InProgress":
+        raise ApiError("InvalidJobStateException", f"The job {request['jobId']} is {before} already")
+    jobs[request["jobId"]] = {"status": status, "result": without(request, "jobId")}
+
+
+def _job(identifier: str) -> Json:
+    return require(jobs, identifier, "JobNotFoundException", f"There is no job {identifier}")
 
 
 def _accepted(pipeline: Json, version: int) -> Json:

@@ -9,6 +9,7 @@ from xml.sax.saxutils import escape
 
 from code_family_constructs.local import _ministack
 from code_family_constructs.local.framework import CallError, Json, call, new_id
+from code_family_constructs.local.listeners import all_actions
 
 Users = Callable[[str], Iterator[str]]
 """Returns what holds a resource, each as the reason for the refusal."""
@@ -39,7 +40,7 @@ def _users_of_managed_policy(policy: str, properties: Json) -> Iterator[str]:
 
 
 def _users_of_target_group(target_group: str, properties: Json) -> Iterator[str]:
-    if any(target_group in str(actions) for actions in _listener_actions()):
+    if any(target_group in str(actions) for actions in all_actions()):
         yield f"Target group '{target_group}' is currently in use by a listener or a rule"
 
 
@@ -110,15 +111,6 @@ def _users_of_vpc(vpc: str) -> Iterator[str]:
 def _nat_gateways() -> list[Json]:
     gateways = call("ec2", "describe_nat_gateways")["NatGateways"]
     return [gateway for gateway in gateways if gateway["State"] != "deleted"]
-
-
-def _listener_actions() -> Iterator[Any]:
-    for balancer in call("elbv2", "describe_load_balancers")["LoadBalancers"]:
-        arn = balancer["LoadBalancerArn"]
-        for listener in call("elbv2", "describe_listeners", LoadBalancerArn=arn)["Listeners"]:
-            yield listener.get("DefaultActions")
-            for rule in call("elbv2", "describe_rules", ListenerArn=listener["ListenerArn"])["Rules"]:
-                yield rule.get("Actions")
 
 
 _EC2: dict[str, tuple[str, str, Users]] = {

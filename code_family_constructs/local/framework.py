@@ -10,7 +10,7 @@ import functools
 import json
 import re
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -47,9 +47,11 @@ class Api:
         self.service = service
         self._model = service_model(service)
         self._names = {xform_name(name): name for name in self._model.operation_names}
-        self._paths = {
-            self._model.operation_model(name).http["requestUri"]: name for name in self._model.operation_names
-        }
+        self._paths = [
+            (http["method"], _path_pattern(http["requestUri"]), name)
+            for name in self._model.operation_names
+            for http in [self._model.operation_model(name).http]
+        ]
         self._operations: dict[str, Callable[[Json], Json | None]] = {}
         signing_name = self._model.signing_name
         _ministack.api_handlers[signing_name] = self._handle
@@ -69,19 +71,30 @@ class Api:
         self._operations = {**other._operations, **self._operations}
 
     async def _handle(self, method: str, path: str, headers: Json, body: bytes, query: Json) -> tuple[int, Json, bytes]:
-        target = headers.get("x-amz-target")
-        name = target.rpartition(".")[2] if target else self._paths.get(path, f"{method} {path}")
+        name, located = self._located(method, path, headers, query)
         try:
             if name not in self._operations:
                 raise ApiError(
                     "UnknownOperationException",
                     f"The embedded endpoint does not model {self._model.service_id} {name}",
                 )
-            parameters = json.loads(body or b"{}")
+            parameters = {**json.loads(body or b"{}"), **located}
             _validate(parameters, self._model.operation_model(name).input_shape)
             return self._answer(200, self._operations[name](parameters) or {})
         except ApiError as error:
             return self._answer(400, {"__type": error.code, "message": str(error)}, {"x-amzn-errortype": error.code})
+
+    def _located(self, method: str, path: str, headers: Json, query: Json) -> tuple[str, Json]:
+        """Return the operation, and those of its parameters that are not in the body."""
+        if target := headers.get("x-amz-target"):
+            return target.rpartition(".")[2], {}
+        for verb, pattern, name in self._paths:
+            found = pattern.fullmatch(path) if verb == method else None
+            if found:
+                places = {"uri": found.groupdict(), "querystring": query}
+                shape = self._model.operation_model(name).input_shape
+                return name, dict(_from_places(shape.members if shape else {}, places))
+        return f"{method} {path}", {}
 
     def _answer(self, status: int, body: Json, headers: Json | None = None) -> tuple[int, Json, bytes]:
         version = self._model.metadata.get("jsonVersion", "1.1")
@@ -144,7 +157,7 @@ def resource_type(name: str) -> Callable[[type[Type]], type[Type]]:
     return register
 
 
-def call(service: str, operation: str, **parameters: Any) -> Json:
+def call(service: str, operation: str, /, **parameters: Any) -> Json:
     """Call an API of this endpoint from inside it, as boto3 would; its errors are CloudFormation's status reasons."""
     try:
         result: Json = getattr(_client(service, _ministack.region()), operation)(**parameters)
@@ -316,6 +329,10 @@ class _Body:
     def stream(self, **_: Any) -> Iterable[bytes]:
         yield self._content
 
+    def read(self, amt: int | None = None) -> bytes:
+        content, self._content = self._content, b""
+        return content
+
 
 class _AllBut(frozenset[str]):
     """Contains every name that it was not made of: a new property is compared without being listed anywhere."""
@@ -348,11 +365,27 @@ def _in_template_shape(expected: Any, current: Any) -> Any:
     if isinstance(expected, list) and isinstance(current, list):
         kept = [_in_template_shape(e, c) for e, c in zip(expected, current, strict=False)]
         return kept + current[len(expected) :]
-    return current
+    # A template's 5 is the 5.0 of an API that has doubles.
+    return int(current) if isinstance(current, float) and current.is_integer() else current
+
+
+def _path_pattern(template: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+)", re.escape(template.partition("?")[0])))
+
+
+def _from_places(members: Mapping[str, Any], places: Mapping[str, Json]) -> Iterator[tuple[str, Any]]:
+    for member, shape in members.items():
+        place = places.get(shape.serialization.get("location"), {})
+        value = place.get(shape.serialization.get("name"))
+        if value is not None:
+            single = isinstance(value, list) and shape.type_name != "list"
+            yield member, _convert(shape, value[0] if single else value, member)
 
 
 def _convert(shape: Any, value: Any, path: str) -> Any:
     kind = shape.type_name
+    if getattr(shape, "is_document_type", False):
+        return json.loads(value) if isinstance(value, str) else value
     if kind == "structure":
         if not isinstance(value, Mapping):
             raise ValueError(f"{path}: expected type: JSONObject, found: {type(value).__name__}")
@@ -380,6 +413,8 @@ def _convert_scalar(kind: str, value: Any, path: str) -> Any:
         raise ValueError(f"{path}: expected type: {kind.capitalize()}, found: {type(value).__name__}")
     if kind == "boolean" and str(value).lower() in ("true", "false"):
         return str(value).lower() == "true"
+    if kind == "blob":
+        return str(value).encode()
     try:
         if kind in ("integer", "long") and not isinstance(value, bool):
             return int(value)
@@ -407,6 +442,8 @@ def _validate(parameters: Any, shape: Any) -> None:
 def _constraint_problems(shape: Any, value: Any, path: str) -> Iterable[str]:
     # botocore's validator knows types, required members and minima; services refuse more than that.
     kind = shape.type_name
+    if getattr(shape, "is_document_type", False):
+        return
     if kind == "structure":
         for key, item in value.items():
             yield from _constraint_problems(shape.members[key], item, f"{path}.{key}" if path else key)

@@ -9,7 +9,7 @@ from aws_cdk import aws_sns as sns
 
 from code_family_constructs.errors import ConfigurationError
 from code_family_constructs.tokens import unresolved
-from code_family_constructs.topic import check_email
+from code_family_constructs.topic import check_email, check_topic, is_aws_key, key_of
 
 _WEEK = Duration.days(7)
 
@@ -22,12 +22,14 @@ class ManualApproval:
         question: What the approver is asked, 1 to 1000 characters; pipeline variables such as
             `#{codepipeline.PipelineExecutionId}` are filled in.
         review_url: Where the approver can look: staging, a report, a change set.
-        topic: Encrypted SNS topic that hears of the request, such as an `AlertTopic`'s.
+        topic: Encrypted standard topic that hears of the request, such as an `AlertTopic`'s. One that is not made in
+            this app is imported with its key: `sns.Topic.from_topic_attributes(…, topic_arn=…, key_arn=…)`.
         notify_emails: Addresses that hear of it; the pipeline makes an encrypted topic for them.
         timeout: How long to wait, 5 minutes to 60 days.
 
     Raises:
-        ConfigurationError: A text, an address or a timeout that CodePipeline would refuse.
+        ConfigurationError: A text, an address or a timeout that CodePipeline would refuse, or a topic that would not
+            get the request.
 
     https://docs.aws.amazon.com/codepipeline/latest/userguide/approvals-action-add.html
     """
@@ -40,9 +42,12 @@ class ManualApproval:
     topic_key: kms.IKey | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        # Read once: the pipeline needs it too, and it is a round trip to Node.
-        object.__setattr__(self, "topic_key", self.topic.master_key if self.topic is not None else None)
         at = "ManualApproval"
+        if self.topic is not None:
+            check_topic(at, self.topic, publisher="CodePipeline")
+            key = key_of(self.topic)
+            # What the pipeline has to be let into.
+            object.__setattr__(self, "topic_key", None if key is None or is_aws_key(key) else key)
         if not unresolved(self.question) and not 1 <= len(self.question) <= 1000:
             raise ConfigurationError(
                 f"an approval question of {len(self.question)} characters", at=at, fix="use 1 to 1000 characters"
@@ -58,13 +63,13 @@ class ManualApproval:
             )
         for email in self.notify_emails:
             check_email(at, email)
-        if isinstance(self.topic, sns.Topic) and self.topic_key is None:
-            raise ConfigurationError(
-                f"approval requests would go through topic {self.topic.node.path!r} unencrypted",
-                at=at,
-                fix="use an AlertTopic, or give the topic a master_key",
-            )
-        if self.timeout is not _WEEK and not self.timeout.is_unresolved():
+        if self.timeout is not _WEEK:
+            if self.timeout.is_unresolved():
+                raise ConfigurationError(
+                    "a timeout that is only known when the stack is deployed",
+                    at=at,
+                    fix="use whole minutes, Duration.minutes(5) to Duration.days(60)",
+                )
             minutes = self.timeout.to_minutes(integral=False)
             if not 5 <= minutes <= 86400 or minutes != int(minutes):
                 raise ConfigurationError(

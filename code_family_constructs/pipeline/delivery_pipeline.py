@@ -2,16 +2,18 @@
 
 from collections.abc import Sequence
 
+import jsii
+from aws_cdk import Stack
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_codepipeline_actions as actions
 from aws_cdk import aws_kms as kms
-from constructs import Construct
+from constructs import Construct, IConstruct, IValidation
 
 from code_family_constructs.build import Build
 from code_family_constructs.deploy import DeployContext, Deployment
 from code_family_constructs.errors import ConfigurationError
 from code_family_constructs.names import NameRule, check_name, physical_name
-from code_family_constructs.permissions import ServiceRole, Statement, arn
+from code_family_constructs.permissions import Reader, ServiceRole, Statement, arn
 from code_family_constructs.pipeline.approval import ManualApproval
 from code_family_constructs.pipeline.artifact_store import ArtifactStore
 from code_family_constructs.source.source import Source
@@ -100,6 +102,8 @@ class DeliveryPipeline(Construct):
             restart_execution_on_update=False,
             stages=self._first_stages(build, names),
         )
+        if build is None:
+            self.node.add_validation(_MoreThanASource(self._stages))
 
     def add_stage(
         self,
@@ -121,7 +125,8 @@ class DeliveryPipeline(Construct):
 
         Raises:
             ConfigurationError: A stage without actions, a name used twice or that CodePipeline would refuse, an
-                artifact that nothing makes, or one that the deployment cannot read.
+                artifact that nothing makes, one that the deployment cannot read, or a deployment in another stack
+                that would wait for this one's artifacts while this one waits for the deployment.
         """
         if unresolved(name):
             raise ConfigurationError(
@@ -149,6 +154,8 @@ class DeliveryPipeline(Construct):
             stage_actions += [*deployed.prepared_by, deployed.action]
             permissions += deployed.permissions
             for allow in deployed.artifact_readers:
+                if isinstance(allow, Reader):
+                    self._check_reader(name, allow.at)
                 allow(self.artifact_store.permissions_of_reader(self._name))
         if test is not None:
             permissions += self._use(test)
@@ -261,6 +268,19 @@ class DeliveryPipeline(Construct):
         if approval is None and deploy is None and test is None:
             raise ConfigurationError(f"stage {name!r} does nothing", at=self, fix="give it approval=, deploy= or test=")
 
+    def _check_reader(self, stage: str, reader: IConstruct) -> None:
+        ours, theirs = Stack.of(self), Stack.of(reader)
+        if theirs is ours:
+            return
+        ours, theirs = _deployed_with(ours), _deployed_with(theirs)
+        if theirs is not ours and _deployed_with(Stack.of(self.artifact_store)) is ours:
+            raise ConfigurationError(
+                f"stage {stage!r} deploys to stack {theirs.stack_name!r}, where {reader.node.path!r} would wait for "
+                "the artifacts in the pipeline's stack, and the pipeline waits for that stack",
+                at=self,
+                fix="make an ArtifactStore in that stack, or in one of its own, and give it as artifact_store=",
+            )
+
     def _artifact(self, stage: str, name: str | None, deploy: Deployment | None) -> str:
         name = self._default_input if name is None else name
         if name not in self._artifacts:
@@ -276,3 +296,23 @@ class DeliveryPipeline(Construct):
                 fix="deploy what a build makes of it, or leave out code_build_clone_output",
             )
         return name
+
+
+def _deployed_with(stack: Stack) -> Stack:
+    """The stack that a nested one is deployed with."""
+    while stack.nested_stack_parent is not None:
+        stack = stack.nested_stack_parent
+    return stack
+
+
+@jsii.implements(IValidation)
+class _MoreThanASource:
+    """Asked at the end, when no more stages can come."""
+
+    def __init__(self, stages: Sequence[str]) -> None:
+        self._stages = stages
+
+    def validate(self) -> list[str]:
+        if len(self._stages) > 1:
+            return []
+        return ["a pipeline with a source alone, CodePipeline wants two stages; fix: give build=, or call add_stage()"]

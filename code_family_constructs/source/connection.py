@@ -2,9 +2,9 @@
 
 import re
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
-from aws_cdk import CfnOutput, Names
+from aws_cdk import CfnOutput, Names, Stack
 from aws_cdk import aws_codeconnections as codeconnections
 from constructs import Construct
 
@@ -13,6 +13,9 @@ from code_family_constructs.permissions import Statement, pseudo
 from code_family_constructs.tokens import unresolved
 
 _LONGEST_NAME = 32
+
+
+ProviderType = Literal["GitHub"]
 
 
 class Connection(Protocol):
@@ -37,7 +40,7 @@ class CodeConnection(Construct):
         connection_name: Name in the console, 1 to 32 characters; a changed name is a new, PENDING connection.
 
     Raises:
-        ConfigurationError: The name is too long or empty.
+        ConfigurationError: The name is too long or empty, or there is no such provider.
     """
 
     def __init__(
@@ -45,10 +48,14 @@ class CodeConnection(Construct):
         scope: Construct,
         id: str,
         *,
-        provider_type: Literal["GitHub"] = "GitHub",
+        provider_type: ProviderType = "GitHub",
         connection_name: str | None = None,
     ) -> None:
         super().__init__(scope, id)
+        if provider_type not in get_args(ProviderType):
+            raise ConfigurationError(
+                f"provider_type={provider_type!r}", at=self, fix=f"use one of {', '.join(get_args(ProviderType))}"
+            )
         if connection_name is None:
             connection_name = Names.unique_resource_name(self, max_length=_LONGEST_NAME, separator="-")
         elif not unresolved(connection_name) and not 1 <= len(connection_name) <= _LONGEST_NAME:
@@ -61,13 +68,15 @@ class CodeConnection(Construct):
             self, "Connection", connection_name=connection_name, provider_type=provider_type
         )
         self._connection_arn: str = self.connection.attr_connection_arn
-        region = pseudo().region
+        known = Stack.of(self).region
+        region = pseudo().region if unresolved(known) else known
+        console = next((domain for start, domain in _CONSOLES.items() if region.startswith(start)), _CONSOLE)
         CfnOutput(
             self,
             "Handshake",
             description=f"A new connection is PENDING: open this page, choose {provider_type} connection "
             "and 'Update pending connection'",
-            value=f"https://{region}.console.aws.amazon.com/codesuite/settings/connections?region={region}",
+            value=f"https://{region}.{console}/codesuite/settings/connections?region={region}",
         )
 
     @staticmethod
@@ -108,6 +117,8 @@ class ImportedConnection:
         )
 
 
+_CONSOLE = "console.aws.amazon.com"
+_CONSOLES = {"us-gov-": "console.amazonaws-us-gov.com", "cn-": "console.amazonaws.cn"}
 _ARN = re.compile(r"arn:aws[\w-]*:(?:codeconnections|codestar-connections):[\w-]+:\d{12}:connection/[\w-]+")
 
 

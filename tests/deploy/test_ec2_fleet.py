@@ -8,6 +8,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 
 from code_family_constructs import Ec2Fleet
+from code_family_constructs.deploy.ec2_fleet import Ec2BlueGreenFleet
 from code_family_constructs.testing import synthesized, text_of
 from tests.helpers import a_stack, allowed, of_type, only, refuses
 
@@ -365,3 +366,119 @@ def test_capacities_from_parameters_are_let_through():
     )
     group = only(synthesized(stack), "AWS::AutoScaling::AutoScalingGroup")
     assert (group["MinSize"], group["MaxSize"]) == ({"Ref": "Least"}, {"Ref": "Most"})
+
+
+@pytest.fixture(scope="module")
+def blue_green():
+    app = App()
+    plain = Stack(app, "Plain")
+    Ec2BlueGreenFleet(plain, "Fleet", certificate=None, vpc=an_existing_vpc(plain), min_capacity=1, max_capacity=1)
+    tested = Stack(app, "Tested")
+    Ec2BlueGreenFleet(
+        tested,
+        "Fleet",
+        certificate=acm.Certificate.from_certificate_arn(tested, "Certificate", CERTIFICATE_ARN),
+        vpc=an_existing_vpc(tested),
+        port=8000,
+        health_check_path="/health",
+        test_listener_peers=[ec2.Peer.ipv4("192.0.2.0/24"), ec2.Peer.prefix_list("pl-12345678")],
+        test_listener_port=9443,
+    )
+    return {stack.stack_name: synthesized(stack) for stack in (plain, tested)}
+
+
+@pytest.fixture(scope="module")
+def tested(blue_green):
+    return blue_green["Tested"]
+
+
+def test_a_blue_green_fleet_is_a_fleet_without_its_auto_scaling_group(blue_green):
+    stack = a_stack()
+    Ec2Fleet(stack, "Fleet", certificate=None, vpc=an_existing_vpc(stack))
+    in_place = synthesized(stack)["Resources"]
+    without = {name: r for name, r in in_place.items() if r["Type"] != "AWS::AutoScaling::AutoScalingGroup"}
+    kinds = sorted(resource["Type"] for resource in without.values())
+    assert sorted(resource["Type"] for resource in blue_green["Plain"]["Resources"].values()) == kinds
+    for kind in ("AWS::EC2::LaunchTemplate", "AWS::ElasticLoadBalancingV2::TargetGroup", "AWS::CloudWatch::Alarm"):
+        ours = of_type(blue_green["Plain"], kind)
+        assert text_of(ours).replace("Plain/Fleet", "Shop/Fleet") == text_of(of_type({"Resources": without}, kind))
+
+
+def test_instances_that_come_later_take_traffic_from_the_load_balancer_on_the_applications_port_only(tested):
+    (rule,) = [rule for rule in of_type(tested, INGRESS).values() if "SourceSecurityGroupId" in rule]
+    assert (rule["FromPort"], rule["ToPort"]) == (8000, 8000)
+    assert "Entrance" in text_of(rule["SourceSecurityGroupId"])
+
+
+def test_testers_have_a_listener_and_a_target_group_of_their_own(tested):
+    listeners = {
+        listener["Port"]: listener for listener in of_type(tested, "AWS::ElasticLoadBalancingV2::Listener").values()
+    }
+    ours, theirs = listeners[443], listeners[9443]
+    assert (theirs["Protocol"], theirs["Certificates"]) == (ours["Protocol"], ours["Certificates"])
+    assert theirs["DefaultActions"] != ours["DefaultActions"]
+    groups = of_type(tested, "AWS::ElasticLoadBalancingV2::TargetGroup").values()
+    assert [(one["Port"], one["HealthCheckPath"], one["TargetType"]) for one in groups] == [
+        (8000, "/health", "instance"),
+        (8000, "/health", "instance"),
+    ]
+    (url,) = [output["Value"] for name, output in tested["Outputs"].items() if "TestUrl" in name]
+    assert text_of(url).startswith("https://")
+    assert text_of(url).endswith(":9443/")
+
+
+def test_the_test_listener_is_open_to_testers_only(tested):
+    (group,) = [
+        group
+        for group in of_type(tested, "AWS::EC2::SecurityGroup").values()
+        if group["GroupDescription"].startswith("Load balancer")
+    ]
+    rules = [*group["SecurityGroupIngress"], *of_type(tested, INGRESS).values()]
+    admitted = {rule.get("CidrIp") or rule.get("SourcePrefixListId") for rule in rules if rule["FromPort"] == 9443}
+    assert admitted == {"192.0.2.0/24", "pl-12345678"}
+
+
+def test_without_testers_there_is_one_listener(blue_green):
+    assert len(of_type(blue_green["Plain"], "AWS::ElasticLoadBalancingV2::Listener")) == 1
+    assert entrance(blue_green["Plain"]) == {(80, "0.0.0.0/0")}
+
+
+@pytest.mark.parametrize(
+    "peers",
+    [
+        pytest.param([ec2.Peer.any_ipv4()], id="everybody"),
+        pytest.param([ec2.Peer.any_ipv6()], id="everybody by IPv6"),
+        pytest.param([ec2.Peer.ipv4("192.0.2.0/24"), ec2.Peer.ipv4("10.0.0.0/0")], id="everybody in other words"),
+        pytest.param([ec2.Peer.ipv4("0.0.0.0/1"), ec2.Peer.ipv4("128.0.0.0/1")], id="everybody in two halves"),
+    ],
+)
+def test_fails_when_the_test_listener_is_open_to_the_internet(peers):
+    with refuses("open to the internet", at="Shop/Fleet", fix="name those who test"):
+        Ec2BlueGreenFleet(a_stack(), "Fleet", certificate=None, test_listener_peers=peers)
+
+
+@pytest.mark.parametrize("port", [80, 443, 0, 65536])
+def test_fails_when_testers_cannot_have_the_port(port):
+    with refuses(f"test_listener_port={port}", at="Shop/Fleet", fix="use another port"):
+        Ec2BlueGreenFleet(
+            a_stack(),
+            "Fleet",
+            certificate=None,
+            test_listener_peers=[ec2.Peer.ipv4("192.0.2.0/24")],
+            test_listener_port=port,
+        )
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem", "fix"),
+    [
+        ({"min_capacity": 0}, "min_capacity=0", "use 1 or more"),
+        ({"min_capacity": 3, "max_capacity": 2}, "max_capacity=2 is below min_capacity=3", "use 3 or more"),
+        ({"port": 0}, "port=0", "use a port from 1 to 65535"),
+        ({"health_check_path": "health"}, "health_check_path='health'", "start it with '/'"),
+        ({"nat_gateways": 3}, "nat_gateways=3", "use 1, or 2"),
+    ],
+)
+def test_fails_when_the_blue_green_fleet_could_not_work(settings, problem, fix):
+    with refuses(problem, at="Shop/Fleet", fix=fix):
+        Ec2BlueGreenFleet(a_stack(), "Fleet", certificate=None, **settings)

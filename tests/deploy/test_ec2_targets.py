@@ -58,7 +58,7 @@ def stack():
 def permissions_of(targets):
     """Action → resources, as the service role has them."""
     found: dict[str, set[str]] = {}
-    for statement in targets.service_statements():
+    for statement in [*targets.service_statements(), *targets.group_statements()]:
         for action in statement.actions:
             found.setdefault(action, set()).update(resource.rsplit(":", 1)[-1] for resource in statement.resources)
     return found
@@ -164,6 +164,14 @@ def test_how_many_instances_there_are_at_least(stack):
 def test_fails_when_there_is_nothing_to_deploy_to(stack):
     with refuses("without instances", at="Shop", fix="or ec2_instance_tags=, or on_premise_instance_tags="):
         Ec2Targets().check(stack)
+
+
+@pytest.mark.parametrize("argument", ["auto_scaling_groups", "load_balancers", "instance_roles"])
+@pytest.mark.parametrize("one", [lambda stack: named_group(stack, "web"), lambda _: "web"], ids=["thing", "text"])
+def test_fails_when_there_is_one_instead_of_a_list(argument, one):
+    stack = a_stack()
+    with refuses(argument, "is no list", at="Shop", fix=f"write {argument}=[…]"):
+        Ec2Targets(**{**TAGS, argument: one(stack)}).check(stack)
 
 
 @pytest.mark.parametrize("kind", ["ec2_instance_tags", "on_premise_instance_tags"])

@@ -4,9 +4,10 @@ import json
 import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
-from aws_cdk import App, CfnParameter, Duration, Stack, Validations
+from aws_cdk import App, CfnParameter, Duration, NestedStack, Stack, Validations
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk.assertions import Annotations, Match
 from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks
@@ -277,6 +278,51 @@ def test_fails_when_the_subnets_are_public():
         DeploymentHook(stack, "Hook", check=hook_checks.never, vpc=vpc)
 
 
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
+        ec2.SubnetSelection(subnet_group_name="Application"),
+    ],
+    ids=["type", "group"],
+)
+def test_fails_when_the_vpc_has_no_such_subnets(chosen):
+    stack = a_stack()
+    with refuses("no such subnets in VPC 'Shop/Vpc'", at="Shop/Hook", fix="choose them with vpc_subnets="):
+        DeploymentHook(stack, "Hook", check=hook_checks.never, vpc=a_vpc(stack), vpc_subnets=chosen)
+
+
+def test_fails_when_nothing_is_known_of_the_vpcs_subnets():
+    stack = a_stack()
+    vpc = a_vpc(stack, private_subnet_ids=None)
+    with refuses("no such subnets in VPC 'Shop/Vpc'", at="Shop/Hook", fix="private subnets with a way out"):
+        DeploymentHook(stack, "Hook", check=hook_checks.never, vpc=vpc)
+
+
+def test_fails_when_no_subnet_is_chosen():
+    stack = a_stack()
+    nowhere = ec2.SubnetSelection(availability_zones=["us-east-1f"])
+    with refuses("none of the subnets of VPC 'Shop/Vpc'", at="Shop/Hook", fix="choose them with vpc_subnets="):
+        DeploymentHook(stack, "Hook", check=hook_checks.never, vpc=a_vpc(stack), vpc_subnets=nowhere)
+
+
+@pytest.mark.parametrize("name", ["security_groups", "statements"])
+def test_fails_when_there_is_one_where_a_list_belongs(name):
+    stack = a_stack()
+    group = ec2.SecurityGroup.from_security_group_id(stack, "Group", "sg-12345678")
+    statement = Statement(actions=["sqs:SendMessage"], resources=["arn:aws:sqs:us-east-1:111122223333:orders"])
+    one: dict[str, Any] = {"security_groups": group, "statements": statement}
+    with refuses(f"{name}=", "is no list", at="Shop/Hook", fix=f"write {name}=[…]"):
+        DeploymentHook(stack, "Hook", check=hook_checks.never, vpc=a_vpc(stack), **{name: one[name]})
+
+
+def test_its_name_is_known_in_a_nested_stack_too():
+    nested = NestedStack(a_stack(), "Nested")
+    assert DeploymentHook(nested, "Smoke", check=hook_checks.never).function_name == "Shop-Nested-Smoke"
+    with refuses("function name", "65 characters", at="Shop/Nested/" + "a" * 53, fix="shorter function_name="):
+        DeploymentHook(nested, "a" * 53, check=hook_checks.never)
+
+
 def test_fails_when_there_are_more_security_groups_than_lambda_takes():
     stack = a_stack()
     groups = [ec2.SecurityGroup.from_security_group_id(stack, f"Group{n}", f"sg-{n}2345678") for n in range(6)]
@@ -309,6 +355,19 @@ def test_warns_when_the_hook_may_have_no_way_to_codedeploy():
     for one, warnings in ((hook, 1), (native, 0)):
         found = Annotations.from_stack(stack).find_warning(
             f"/{one.node.path}", Match.string_like_regexp("interface endpoint for CodeDeploy")
+        )
+        assert len(found) == warnings
+
+
+def test_warns_when_the_hook_may_have_no_way_to_the_load_balancers_address():
+    """Deployments by Amazon ECS itself need no report, and so get no warning for that."""
+    stack = a_stack()
+    vpc = a_vpc(stack, private_subnet_ids=None, isolated_subnet_ids=["subnet-12345678", "subnet-22345678"])
+    by_address = SmokeTest(URL, load_balancer="app/shop/0123456789abcdef")
+    for id, check, warnings in (("Hook", by_address, 1), ("ByName", SmokeTest(URL), 0)):
+        DeploymentHook(stack, id, check=check, vpc=vpc)
+        found = Annotations.from_stack(stack).find_warning(
+            f"/Shop/{id}", Match.string_like_regexp("interface endpoint for EC2")
         )
         assert len(found) == warnings
 

@@ -1,5 +1,6 @@
 """Deployments in place: to these instances, back on failure and alarm, with a role for these groups only."""
 
+import json
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from aws_cdk import aws_codedeploy as codedeploy
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_iam as iam
 from aws_cdk.assertions import Annotations, Match
+from cfnlint.api import lint_all
 
 from code_family_constructs import (
     AlertTopic,
@@ -195,7 +197,7 @@ def allowed_by_attachment(template, role):
 def test_tags_alone_are_a_target(to_own):
     """One tag of each group has to fit."""
     group = group_of(to_own, "ToOwn-Tagged")
-    assert "AutoScalingGroups" not in group
+    assert group["AutoScalingGroups"] == []
     assert [
         [(one["Key"], one["Value"]) for one in tags["Ec2TagGroup"]] for tags in group["Ec2TagSet"]["Ec2TagSetList"]
     ] == [[("Role", "web"), ("Role", "api")], [("Stage", "production")]]
@@ -235,8 +237,8 @@ def test_on_premises_tags_are_a_target(full):
     group = group_of(full, "Full-OnPremises")
     filters = [{"Key": "Role", "Type": "KEY_AND_VALUE", "Value": "web"}]
     assert group["OnPremisesTagSet"] == {"OnPremisesTagSetList": [{"OnPremisesTagGroup": filters}]}
-    assert "Ec2TagSet" not in group
-    assert "AutoScalingGroups" not in group
+    assert group["Ec2TagSet"] == {"Ec2TagSetList": []}
+    assert group["AutoScalingGroups"] == []
 
 
 def test_on_premises_instances_may_read_the_revision_in_their_sessions(full):
@@ -312,6 +314,51 @@ def test_what_is_no_longer_asked_for_is_taken_back(to_fleet, to_own):
         "DeploymentOption": "WITHOUT_TRAFFIC_CONTROL",
     }
     assert tagged["TriggerConfigurations"] == []
+    assert tagged["AutoScalingGroups"] == []
+    assert tagged["OnPremisesTagSet"] == {"OnPremisesTagSetList": []}
+    for group in (only(to_fleet, GROUP), group_of(to_own, "ToOwn-Deployment")):
+        assert group["Ec2TagSet"] == {"Ec2TagSetList": []}
+        assert group["OnPremisesTagSet"] == {"OnPremisesTagSetList": []}
+
+
+def test_cloudformation_takes_what_is_written_to_take_something_back(full):
+    assert [str(one) for one in lint_all(json.dumps(full)) if one.rule.id[0] in "EW"] == []
+
+
+def policies_of_groups(*names):
+    stack = a_stack()
+    Ec2Deployment(
+        stack, "Deployment", auto_scaling_groups=[named_group(stack, name) for name in names], instance_roles=[]
+    )
+    template = synthesized(stack)
+    ((waits,),) = [
+        [name for name in one["DependsOn"] if name in of_type(template, "AWS::IAM::ManagedPolicy")]
+        for one in template["Resources"].values()
+        if one["Type"] == GROUP
+    ]
+    return waits, template
+
+
+def test_codedeploy_may_take_its_hook_out_of_a_group_that_leaves():
+    """CloudFormation deletes what a template no longer has at the end: until then the old policy is on the role."""
+    both, before = policies_of_groups("web", "api")
+    one, after = policies_of_groups("web")
+    assert any(line.endswith("autoScalingGroupName/api") for line in allowed(before, both))
+    assert both not in after["Resources"]
+    assert one not in before["Resources"]
+    assert policies_of_groups("api", "web")[0] == both
+    (role,) = [name for name in of_type(before, "AWS::IAM::Role") if name in of_type(after, "AWS::IAM::Role")]
+    assert of_type(before, "AWS::IAM::ManagedPolicy")[both]["Roles"] == [{"Ref": role}]
+
+
+def test_a_release_that_starts_with_the_stack_finds_instances_that_may_read_it(to_own):
+    for group, policy in (("ToOwn-Deployment", "DeploymentInstancePolicy"), ("ToOwn-Tagged", "TaggedInstancePolicy")):
+        (waits,) = [
+            one["DependsOn"]
+            for one in to_own["Resources"].values()
+            if one["Type"] == GROUP and one["Properties"]["DeploymentGroupName"] == group
+        ]
+        assert any(name.startswith(policy) for name in waits)
 
 
 def test_role_serves_this_deployment_group_only(to_fleet):
@@ -430,6 +477,20 @@ def test_fails_when_a_fleet_is_in_two_deployments():
 def test_fails_when_there_is_no_group_to_put_a_termination_hook_into(targets):
     with refuses("termination_hook without", at="Shop/Deployment", fix="give auto_scaling_groups= or a fleet="):
         Ec2Deployment(a_stack(), "Deployment", termination_hook=True, **targets)
+
+
+@pytest.mark.parametrize("strategy", ["update", "IGNORED", "", None])
+def test_fails_when_there_is_no_such_strategy_for_outdated_instances(strategy):
+    with refuses(f"outdated_instances_strategy={strategy!r}", at="Shop/Deployment", fix="one of UPDATE, IGNORE"):
+        Ec2Deployment(a_stack(), "Deployment", outdated_instances_strategy=strategy, **TAGS)
+
+
+def test_fails_when_there_is_one_trigger_instead_of_a_list():
+    stack = a_stack()
+    topic = AlertTopic(stack, "Alerts").topic
+    trigger: Any = DeploymentTrigger(name="bad", events=["DeploymentFailure"], topic=topic)
+    with refuses("triggers=", "is no list", at="Shop/Deployment", fix="write triggers=[…]"):
+        Ec2Deployment(stack, "Deployment", triggers=trigger, **TAGS)
 
 
 def test_fails_when_fewer_instances_are_there_than_have_to_stay_healthy():

@@ -136,3 +136,8 @@ def test_fails_when_a_trigger_waits_for_what_never_happens_in_place(event):
     check_triggers(a_stack(), [trigger], blue_green=True)
     with refuses(f"'failed' waits for {event}", at="Shop", fix=f"leave out {event}"):
         check_triggers(a_stack(), [trigger], blue_green=False)
+
+
+def test_fails_when_the_construct_is_given_instead_of_its_topic():
+    with refuses("AlertTopic where a topic belongs", at="DeploymentTrigger 'failed'", fix="alerts.topic"):
+        a_trigger(topic=AlertTopic(a_stack(), "Alerts"))

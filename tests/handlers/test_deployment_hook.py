@@ -222,6 +222,8 @@ def test_amazon_ecs_gets_its_answer_and_codedeploy_none(codedeploy, check, sourc
     [
         ("TEST_TRAFFIC_SHIFT", {"test": {GREEN: 0, BLUE: 100}}),
         ("PRODUCTION_TRAFFIC_SHIFT", {"production": {GREEN: 0, BLUE: 100}}),
+        ("TEST_TRAFFIC_SHIFT", {"production": {GREEN: 0, BLUE: 100}}),
+        ("PRODUCTION_TRAFFIC_SHIFT", {"test": {GREEN: 0, BLUE: 100}}),
     ],
 )
 def test_a_rollback_is_not_failed_by_the_revision_that_goes(codedeploy, check, stage, weights):
@@ -234,6 +236,9 @@ def test_a_rollback_is_not_failed_by_the_revision_that_goes(codedeploy, check, s
     [
         ("TEST_TRAFFIC_SHIFT", {"test": {GREEN: 100, BLUE: 0}}),
         ("PRODUCTION_TRAFFIC_SHIFT", {"production": {GREEN: 10, BLUE: 90}}),
+        # Test traffic comes while production is with the old revision still.
+        ("TEST_TRAFFIC_SHIFT", {"test": {GREEN: 100, BLUE: 0}, "production": {GREEN: 0, BLUE: 100}}),
+        ("PRODUCTION_TRAFFIC_SHIFT", {"production": {GREEN: 10, BLUE: 90}, "test": {GREEN: 0, BLUE: 100}}),
         # Before the shift nothing has arrived, which is no rollback.
         ("PRE_PRODUCTION_TRAFFIC_SHIFT", {"production": {GREEN: 0, BLUE: 100}}),
         ("POST_SCALE_UP", {}),

@@ -402,6 +402,15 @@ def test_answers_fit_into_what_cloudformation_reads(s3, send, cloudformation, ch
     assert len(cloudformation.requests[-1][3]) <= 4096
 
 
+def test_an_answer_with_any_error_fits_into_what_cloudformation_reads(s3, send, cloudformation, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("\U0001f4a5\x01" * 5000)
+
+    monkeypatch.setattr(empty_bucket, "empty", fail)
+    assert send("Delete")["Status"] == "FAILED"
+    assert len(cloudformation.requests[-1][3]) <= 4096
+
+
 def test_an_answer_that_does_not_arrive_is_an_error_so_that_lambda_tries_again(s3, send, cloudformation):
     s3.buckets[BUCKET] = Bucket(versions=2)
     cloudformation.status = 503

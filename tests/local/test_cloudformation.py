@@ -7,8 +7,8 @@ from tests.local.templates import pipeline, project, resource, role
 
 
 def test_an_unknown_type_fails_by_name(stack):
-    with pytest.raises(ClientError, match=r"Unrecognized resource types: \[AWS::CodeBuild::Fleet\]"):
-        stack.create(Fleet=resource("AWS::CodeBuild::Fleet"))
+    with pytest.raises(ClientError, match=r"Unrecognized resource types: \[AWS::CodeStar::GitHubRepository\]"):
+        stack.create(Repository=resource("AWS::CodeStar::GitHubRepository"))
 
 
 def test_an_unchanged_resource_has_no_events_in_an_update(stack):

@@ -1,7 +1,7 @@
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local.templates import get, project, resource
+from tests.local.templates import get, project, ref, resource
 
 EVERYTHING = {
     "Description": "builds",
@@ -84,7 +84,7 @@ def test_a_deleted_project_is_gone(aws, stack, name):
         ({"TimeoutInMinutes": "soon"}, "#/TimeoutInMinutes: expected type: Integer, found: 'soon'"),
         ({"Cache": {"Type": "FAST"}}, "Member must satisfy enum value set: [NO_CACHE, S3, LOCAL]"),
         ({"LogsConfig": {"CloudWatch": {}}}, "#/LogsConfig: extraneous key [CloudWatch] is not permitted"),
-        ({"Triggers": {"Webhook": True}}, "#: extraneous key [Triggers] is not permitted"),
+        ({"Triggers": {"Webhook": True}}, "Project with source type CODEPIPELINE does not support webhooks"),
         ({"ServiceRole": None}, "serviceRole"),
     ],
 )
@@ -123,6 +123,116 @@ def test_drift_names_the_property_that_changed_outside(aws, stack):
     assert [
         (item["PropertyPath"], item["ExpectedValue"], item["ActualValue"]) for item in drift["PropertyDifferences"]
     ] == [("/TimeoutInMinutes", "30", "99")]
+
+
+EVENT = {"Type": "EVENT", "Pattern": "PULL_REQUEST_CREATED, PULL_REQUEST_UPDATED"}
+DOCS = {"Type": "FILE_PATH", "Pattern": "^docs/", "ExcludeMatchedPattern": True}
+APPROVAL = {"RequiresCommentApproval": "ALL_PULL_REQUESTS", "ApproverRoles": ["GITHUB_WRITE"]}
+
+
+def checked(connection, *groups, **triggers):
+    """A project of its own source, built when something happens there."""
+    return project(
+        Source={
+            "Type": "GITHUB",
+            "Location": "https://github.com/acme/shop.git",
+            "Auth": {"Type": "CODECONNECTIONS", "Resource": connection},
+            "ReportBuildStatus": True,
+        },
+        Artifacts={"Type": "NO_ARTIFACTS"},
+        Triggers={"Webhook": True, "FilterGroups": list(groups), **triggers},
+    )
+
+
+ELSEWHERE = "arn:aws:codeconnections:us-east-1:123456789012:connection/elsewhere"
+
+
+def test_a_webhook_is_kept_with_its_filters_and_changes_in_place(aws, stack):
+    assert stack.create(Build=checked(ELSEWHERE, [EVENT, DOCS], PullRequestBuildPolicy=APPROVAL)) == "CREATE_COMPLETE"
+    found = read(aws, stack.id_of("Build"))
+    webhook = found["webhook"]
+    assert webhook["filterGroups"] == [
+        [
+            {"type": "EVENT", "pattern": EVENT["Pattern"]},
+            {"type": "FILE_PATH", "pattern": "^docs/", "excludeMatchedPattern": True},
+        ]
+    ]
+    assert webhook["pullRequestBuildPolicy"]["requiresCommentApproval"] == "ALL_PULL_REQUESTS"
+    assert found["source"]["auth"] == {"type": "CODECONNECTIONS", "resource": ELSEWHERE}
+    assert stack.drift()["Build"]["StackResourceDriftStatus"] == "IN_SYNC"
+    aws("codebuild").update_webhook(projectName=stack.id_of("Build"), filterGroups=[])
+    assert stack.drift()["Build"]["StackResourceDriftStatus"] == "MODIFIED"
+    assert stack.update(Build=checked(ELSEWHERE, [EVENT])) == "UPDATE_COMPLETE"
+    changed = read(aws, stack.id_of("Build"))["webhook"]
+    assert (len(changed["filterGroups"][0]), changed["payloadUrl"]) == (1, webhook["payloadUrl"])
+    without = checked(ELSEWHERE)
+    del without["Properties"]["Triggers"]
+    stack.update(Build=without)
+    assert "webhook" not in read(aws, stack.id_of("Build"))
+
+
+@pytest.mark.parametrize(
+    ("groups", "triggers", "reason"),
+    [
+        ([[DOCS]], {}, "Each filter group must have exactly one EVENT filter"),
+        ([[{"Type": "EVENT", "Pattern": "PULL"}]], {}, "Invalid event type PULL"),
+        ([[EVENT, {"Type": "HEAD_REF", "Pattern": "("}]], {}, "Invalid pattern ("),
+        ([[EVENT]], {"BuildType": "BUILD_BATCH"}, "Batch builds are not configured"),
+        ([[EVENT]], {"Events": []}, "#: extraneous key [Events] is not permitted"),
+    ],
+)
+def test_what_createwebhook_refuses_fails_with_the_reason(aws, stack, groups, triggers, reason):
+    assert stack.create(Build=checked(ELSEWHERE, *groups, **triggers)) == "ROLLBACK_COMPLETE"
+    assert reason in stack.reason()
+    assert not [name for name in aws("codebuild").list_projects()["projects"] if stack.name in name]
+
+
+@pytest.mark.parametrize("by_credentials", [True, False])
+def test_a_webhook_needs_a_connection_whose_handshake_is_done(stack, by_credentials):
+    connection = resource("AWS::CodeConnections::Connection", ConnectionName="c", ProviderType="GitHub")
+    resources = {"Connection": connection, "Build": checked(ref("Connection"), [EVENT])}
+    if by_credentials:
+        del resources["Build"]["Properties"]["Source"]["Auth"]
+        resources["Build"]["DependsOn"] = "Credential"
+        resources["Credential"] = resource(
+            "AWS::CodeBuild::SourceCredential",
+            AuthType="CODECONNECTIONS",
+            ServerType="GITHUB",
+            Token=ref("Connection"),
+        )
+    assert stack.create(**resources) == "ROLLBACK_COMPLETE"
+    assert "Failed to create webhook" in stack.reason()
+    assert "handshake of the project's connection is pending" in stack.reason()
+
+
+def test_a_fleet_is_kept_changed_in_place_and_stays_while_it_is_used(aws, stack, name):
+    def fleet(capacity):
+        return resource(
+            "AWS::CodeBuild::Fleet",
+            Name=name,
+            BaseCapacity=capacity,
+            ComputeType="BUILD_GENERAL1_SMALL",
+            EnvironmentType="LINUX_CONTAINER",
+            OverflowBehavior="ON_DEMAND",
+            ScalingConfiguration={
+                "MaxCapacity": 4,
+                "ScalingType": "TARGET_TRACKING_SCALING",
+                "TargetTrackingScalingConfigs": [{"MetricType": "FLEET_UTILIZATION_RATE", "TargetValue": 0.8}],
+            },
+        )
+
+    build = project()
+    build["Properties"]["Environment"]["Fleet"] = {"FleetArn": get("Fleet", "Arn")}
+    assert stack.create(Fleet=fleet(1), Build=build) == "CREATE_COMPLETE"
+    fleet_arn = stack.id_of("Fleet")
+    assert stack.drift()["Fleet"]["StackResourceDriftStatus"] == "IN_SYNC"
+    assert read(aws, stack.id_of("Build"))["environment"]["fleet"] == {"fleetArn": fleet_arn}
+    assert stack.update(Fleet=fleet(2), Build=build) == "UPDATE_COMPLETE"
+    [found] = aws("codebuild").batch_get_fleets(names=[name, "missing"])["fleets"]
+    assert (found["arn"], found["baseCapacity"], found["overflowBehavior"]) == (fleet_arn, 2, "ON_DEMAND")
+    assert found["status"] == {"statusCode": "ACTIVE"}
+    with pytest.raises(ClientError, match="is in use by"):
+        aws("codebuild").delete_fleet(arn=fleet_arn)
 
 
 def test_a_report_group_is_kept_with_its_export(aws, stack):

@@ -157,7 +157,10 @@ def test_predefined_configurations_are_there_for_their_platform(aws, platform):
         ({"AutoRollbackConfiguration": {"Enabled": True, "Events": ["RAIN"]}}, "Member must satisfy enum value set"),
         ({"AlarmConfiguration": {"Alarms": [{"Name": str(n)} for n in range(11)]}}, "at most 10 alarms"),
         ({"Alarms": []}, "#: extraneous key [Alarms] is not permitted"),
-        ({"Deployment": {"Revision": {}}}, "#/Deployment: the embedded endpoint models no deployments"),
+        (
+            {"Deployment": {"Revision": {}}},
+            "#/Deployment: the embedded endpoint deploys nothing when a group is created",
+        ),
         ({"ApplicationName": "missing"}, "No application found for name: missing"),
     ],
 )
@@ -177,8 +180,8 @@ def test_deleting_an_application_takes_its_groups_along(aws, name):
 
 
 def test_what_is_not_modelled_says_so(aws):
-    with pytest.raises(ClientError, match="does not model CodeDeploy CreateDeployment"):
-        aws("codedeploy").create_deployment(applicationName="any")
+    with pytest.raises(ClientError, match="does not model CodeDeploy ListOnPremisesInstances"):
+        aws("codedeploy").list_on_premises_instances()
 
 
 def read(aws, stack):

@@ -1,3 +1,5 @@
+import uuid
+
 import pytest
 from botocore.exceptions import ClientError
 
@@ -154,6 +156,19 @@ def with_stages(change):
 def test_what_createpipeline_refuses_fails_with_the_reason(stack, properties, reason):
     assert stack.create(Pipeline=pipeline(**properties)) == "ROLLBACK_COMPLETE"
     assert reason in stack.reason()
+
+
+def test_a_job_goes_on_until_its_result_is_reported(aws):
+    client, job = aws("codepipeline"), {"jobId": str(uuid.uuid4())}
+    with pytest.raises(ClientError, match="JobNotFoundException"):
+        client.acknowledge_job(**job, nonce="1")
+    client.put_job_success_result(**job, continuationToken="next")
+    assert client.acknowledge_job(**job, nonce="1")["status"] == "InProgress"
+    assert client.get_job_details(**job)["jobDetails"]["data"]["continuationToken"] == "next"
+    client.put_job_failure_result(**job, failureDetails={"type": "JobFailed", "message": "not today"})
+    assert client.acknowledge_job(**job, nonce="1")["status"] == "Failed"
+    with pytest.raises(ClientError, match="InvalidJobStateException"):
+        client.put_job_success_result(**job)
 
 
 def test_what_is_not_modelled_says_so(aws):

@@ -2,11 +2,13 @@
 
 import importlib.metadata
 import inspect
+import json
 
 import pytest
 from ministack import app
-from ministack.services import lambda_svc
-from ministack.services.cloudformation import stacks
+from ministack.core.responses import request_scope
+from ministack.services import alb, cloudformation, cloudwatch, ecr, lambda_svc
+from ministack.services.cloudformation import engine, provisioners, stacks
 
 from code_family_constructs.local import _ministack
 
@@ -26,6 +28,9 @@ def test_the_version_is_the_one_that_the_private_names_were_read_in():
         (_ministack.resource_handlers, "AWS::IAM::Role"),
         (_ministack.resource_handlers, "AWS::IAM::ManagedPolicy"),
         (_ministack.resource_handlers, "AWS::ElasticLoadBalancingV2::TargetGroup"),
+        (_ministack.resource_handlers, "AWS::ECR::Repository"),
+        (_ministack.resource_handlers, "AWS::Lambda::Alias"),
+        (_ministack.resource_handlers, "AWS::Lambda::Version"),
         (_ministack.replacing_properties, "AWS::DynamoDB::Table"),
         (_ministack.custom_names, "AWS::IAM::Role"),
         (_ministack.stack_tag_properties, "AWS::EC2::VPC"),
@@ -37,6 +42,9 @@ def test_the_version_is_the_one_that_the_private_names_were_read_in():
         (_ministack.ec2_actions, "DescribeNatGateways"),
         (_ministack.ec2_actions, "DeleteVpc"),
         (_ministack.autoscaling_actions, "DescribeAutoScalingGroups"),
+        (_ministack.autoscaling_actions, "CreateAutoScalingGroup"),
+        (_ministack.autoscaling_actions, "UpdateAutoScalingGroup"),
+        (_ministack.autoscaling_actions, "DeleteAutoScalingGroup"),
         (_ministack.resource_handlers, "AWS::AutoScaling::AutoScalingGroup"),
     ],
 )
@@ -60,8 +68,28 @@ def test_a_table_is_a_dict_with_the_keys_that_we_wrap(table, key):
         ),
         (stacks._update_resource, ["resource_type", "physical_id", "old_props", "new_props", "stack_name"]),
         (stacks._add_event, ["stack_id", "stack_name", "logical_id", "resource_type", "status"]),
+        (stacks._runs_on_worker_thread, ["resource_type"]),
+        (provisioners._cfn_wait_condition_definition, ["stack_name", "logical_id"]),
+        (provisioners._elbv2_listener_actions, ["props", "lb_arn", "prop"]),
+        (
+            engine._resolve_refs,
+            ["value", "resources", "params", "conditions", "mappings", "stack_name", "stack_id"],
+        ),
+        (ecr._repo_shape, ["repo"]),
+        (cloudwatch._evaluate_alarm, ["alarm"]),
+        (alb._parse_actions, ["params", "prefix"]),
+        (alb._action_xml, ["a"]),
+        (
+            _ministack.resource_handlers["AWS::Lambda::Alias"]["update"],
+            ["physical_id", "old_props", "new_props", "stack_name", "logical_id"],
+        ),
+        (_ministack.resource_handlers["AWS::Lambda::Version"]["delete"], ["physical_id", "props"]),
+        (_ministack.in_background, ["fn", "args", "thread_name", "kwargs"]),
+        (lambda_svc._get_func_record_for_ref, ["function_ref"]),
         (lambda_svc._execute_function_with_config_scope, ["func", "event"]),
         (_ministack.deliver_response, ["token", "response"]),
+        (_ministack.autoscaling_answer, ["status", "root_tag", "inner"]),
+        (_ministack.autoscaling_error, ["code", "message"]),
     ],
 )
 def test_a_function_takes_what_we_give_it(function, parameters):
@@ -87,6 +115,16 @@ def test_state_is_scoped_to_an_account_and_a_region():
     assert next(iter(store._data)) == (_ministack.account_id(), _ministack.region(), "a")
 
 
+def test_an_auto_scaling_group_is_a_dict_that_its_instances_follow():
+    actions, name = _ministack.autoscaling_actions, "group-of-the-contract"
+    actions["CreateAutoScalingGroup"]({"AutoScalingGroupName": name, "MinSize": "1", "MaxSize": "2"})
+    group = _ministack.auto_scaling_groups[name]
+    assert (group["MinSize"], group["MaxSize"], group["DesiredCapacity"], group["LaunchTemplate"]) == (1, 2, 1, {})
+    assert [instance["LifecycleState"] for instance in group["Instances"]] == ["InService"]
+    actions["DeleteAutoScalingGroup"]({"AutoScalingGroupName": name, "ForceDelete": "true"})
+    assert name not in _ministack.auto_scaling_groups
+
+
 def test_custom_resources_wait_in_a_dict_by_token():
     assert isinstance(_ministack.pending_responses, dict)
     assert _ministack.deliver_response("nobody waits for this", {}) is False
@@ -98,3 +136,49 @@ def test_events_are_kept_by_stack():
 
 def test_a_runtime_is_in_the_configuration_of_a_function():
     assert _ministack.runtime_of({"config": {"Runtime": "python3.13"}}) == "python3.13"
+
+
+def test_a_missing_function_has_no_record():
+    assert _ministack.run_function("missing", {}) is None
+    assert _ministack.runtime_of_function("missing") == ""
+
+
+def test_an_action_is_one_xml_element():
+    action = {"Type": "forward", "Order": 1, "TargetGroupArn": "arn"}
+    xml = "<Type>forward</Type><Order>1</Order><TargetGroupArn>arn</TargetGroupArn>"
+    assert alb._action_xml(action) == f"<member>{xml}</member>"
+    query = {"A.member.1.Type": ["forward"], "A.member.1.TargetGroupArn": ["arn"]}
+    assert alb._parse_actions(query, "A") == [action]
+    assert provisioners._elbv2_listener_actions({"A": [{**action, "Order": "1"}]}, None, prop="A") == [action]
+
+
+def test_background_work_sees_the_account_and_region_of_the_request():
+    seen = []
+    with request_scope("111111111111", "eu-west-1"):
+        _ministack.in_background(lambda: seen.append((_ministack.account_id(), _ministack.region()))).join()
+    assert seen == [("111111111111", "eu-west-1")]
+
+
+def test_a_stack_holds_what_a_running_operation_needs():
+    definition = {"Resources": {"A": {"Type": "T", "UpdatePolicy": {"Name": {"Ref": "B"}, "Other": {"Ref": "P"}}}}}
+    record = {
+        "StackId": "id",
+        "StackStatus": "UPDATE_ROLLBACK_IN_PROGRESS",
+        "Parameters": [{"ParameterKey": "P", "ParameterValue": "p"}],
+        "_template_body": json.dumps(definition),
+        "_resources": {"B": {"PhysicalResourceId": "b", "ResourceType": "T"}},
+    }
+    cloudformation._stacks["contract"] = record
+    try:
+        assert _ministack.attribute_of_resource("contract", "A", "UpdatePolicy") == {"Name": "b", "Other": "p"}
+        assert _ministack.attribute_of_resource("contract", "A", "CreationPolicy") is None
+        assert _ministack.is_rolling_back("contract")
+    finally:
+        del cloudformation._stacks["contract"]
+
+
+def test_points_of_a_metric_are_told_by_their_dimensions():
+    cloudwatch.record_metric("contract", "Errors", 1, dimensions={"A": "1"})
+    alarm = {"Namespace": "contract", "MetricName": "Errors", "Dimensions": [{"Name": "A", "Value": "1"}]}
+    assert not _ministack.has_points_of_others(alarm)
+    assert _ministack.has_points_of_others({**alarm, "Dimensions": []})

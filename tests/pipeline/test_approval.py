@@ -53,7 +53,7 @@ def test_fails_when_codepipeline_would_refuse_it(settings, problem, fix):
 
 def test_fails_when_requests_would_go_through_an_unencrypted_topic():
     topic = sns.Topic(a_stack(), "Topic")
-    with refuses("'Shop/Topic' unencrypted", at="ManualApproval", fix="use an AlertTopic, or give the topic a master"):
+    with refuses("'Shop/Topic' unencrypted", at="ManualApproval", fix="or give the topic a master_key"):
         ManualApproval(question="Release?", topic=topic)
 
 
@@ -63,20 +63,55 @@ def test_fails_when_there_is_a_topic_and_addresses():
         ManualApproval(question="Release?", topic=topic, notify_emails=["ops@acme.example"])
 
 
-def test_topics_that_are_encrypted_or_not_ours_to_judge_are_accepted():
+TOPIC = "arn:aws:sns:eu-west-1:111111111111:releases"
+KEYS = "arn:aws:kms:eu-west-1:111111111111"
+
+
+def test_the_pipeline_is_told_the_key_that_it_has_to_be_let_into():
     stack = a_stack()
-    encrypted = sns.Topic(stack, "Encrypted", master_key=kms.Key(stack, "Key"))
-    imported = sns.Topic.from_topic_arn(stack, "Imported", "arn:aws:sns:eu-west-1:111111111111:releases")
-    for topic in (encrypted, imported):
-        assert ManualApproval(question="Release?", topic=topic).topic is topic
+    key = kms.Key(stack, "Key")
+    own = sns.Topic(stack, "Own", master_key=key)
+    by_alias = sns.Topic(stack, "ByAlias", master_key=key.add_alias("releases"))
+    for topic in (own, by_alias):
+        assert ManualApproval(question="Release?", topic=topic).topic_key is key
+    imported = sns.Topic.from_topic_attributes(stack, "Imported", topic_arn=TOPIC, key_arn=f"{KEYS}:key/0123")
+    found = ManualApproval(question="Release?", topic=imported).topic_key
+    assert found is not None
+    assert found.key_arn == f"{KEYS}:key/0123"
+
+
+def test_the_key_that_aws_manages_lets_the_account_in_itself():
+    topic = sns.Topic.from_topic_attributes(a_stack(), "Topic", topic_arn=TOPIC, key_arn=f"{KEYS}:alias/aws/sns")
+    assert ManualApproval(question="Release?", topic=topic).topic_key is None
+
+
+def test_fails_when_requests_would_not_arrive():
+    stack = a_stack()
+    unknown = sns.Topic.from_topic_arn(stack, "Unknown", TOPIC)
+    with refuses("CodePipeline could not publish", at="ManualApproval", fix="from_topic_attributes("):
+        ManualApproval(question="Release?", topic=unknown)
+    aliased = sns.Topic.from_topic_attributes(stack, "Aliased", topic_arn=TOPIC, key_arn=f"{KEYS}:alias/mine")
+    with refuses("'alias/mine': a policy that names an alias", at="ManualApproval", fix="the key itself"):
+        ManualApproval(question="Release?", topic=aliased)
+    fifo = sns.Topic(stack, "Fifo", fifo=True, master_key=kms.Key(stack, "Key"))
+    with refuses("is a FIFO topic, and CodePipeline's messages", at="ManualApproval", fix="use a standard topic"):
+        ManualApproval(question="Release?", topic=fifo)
+    with refuses("AlertTopic where a topic belongs", at="ManualApproval", fix="alerts.topic"):
+        ManualApproval(question="Release?", topic=AlertTopic(stack, "Alerts"))  # type: ignore[arg-type]
+
+
+def test_fails_when_only_the_deployment_knows_the_timeout():
+    """CodePipeline's limits are checked by aws-cdk-lib, which takes the token for a number."""
+    later = Duration.minutes(CfnParameter(a_stack(), "Minutes", type="Number").value_as_number)
+    with refuses("only known when the stack is deployed", at="ManualApproval", fix="use whole minutes"):
+        ManualApproval(question="Release?", timeout=later)
 
 
 def test_parameters_are_let_through():
     stack = a_stack()
     text = CfnParameter(stack, "Text").value_as_string
-    minutes = Duration.minutes(CfnParameter(stack, "Minutes", type="Number").value_as_number)
-    approval = ManualApproval(question=text, review_url=text, notify_emails=[text], timeout=minutes)
-    assert (approval.question, approval.review_url, approval.timeout) == (text, text, minutes)
+    approval = ManualApproval(question=text, review_url=text, notify_emails=[text])
+    assert (approval.question, approval.review_url) == (text, text)
 
 
 def test_an_approval_can_be_shared_because_nobody_can_change_it():

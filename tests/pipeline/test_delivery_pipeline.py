@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from aws_cdk import App, CfnParameter, Duration, Stack
+from aws_cdk import App, CfnParameter, Duration, NestedStack, Stack
 from aws_cdk import aws_codedeploy as codedeploy
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_codepipeline_actions as actions
@@ -17,6 +17,7 @@ from code_family_constructs import (
     DeliveryPipeline,
     DeployAction,
     Ec2Deployment,
+    Ec2Fleet,
     ManualApproval,
     Statement,
 )
@@ -410,6 +411,46 @@ def test_a_full_clone_can_be_tested():
     pipeline = a_pipeline(stack, source=a_source(code_build_clone_output=True))
     pipeline.add_stage("Check", test=BuildProject(stack, "Check"))
     assert f"codeconnections:UseConnection on {CONNECTION_ARN}" in allowed(synthesized(stack), "CheckRolePolicy")
+
+
+@pytest.mark.parametrize("beside_the_fleet", [True, False])
+def test_fails_when_fleet_and_pipeline_would_wait_for_each_other(beside_the_fleet):
+    """aws-cdk-lib finds out at the end, and tells of resources that the user never wrote."""
+    app = App()
+    servers, release = Stack(app, "Servers"), Stack(app, "Release")
+    fleet = Ec2Fleet(servers, "Fleet", certificate=None)
+    deployment = Ec2Deployment(servers if beside_the_fleet else release, "Deployment", fleet=fleet)
+    pipeline = DeliveryPipeline(release, "Pipeline", source=a_source())
+    with refuses("'Servers/Fleet' would wait", at="Release/Pipeline", fix="make an ArtifactStore in that stack"):
+        pipeline.add_stage("Production", deploy=deployment)
+
+
+@pytest.mark.parametrize("store_in", ["Servers", "Shared"])
+def test_fleet_and_pipeline_can_be_in_two_stacks_with_the_store_elsewhere(store_in):
+    app = App()
+    stacks = {name: Stack(app, name) for name in ("Servers", "Release", "Shared")}
+    fleet = Ec2Fleet(stacks["Servers"], "Fleet", certificate=None)
+    store = ArtifactStore(stacks[store_in], "Artifacts")
+    pipeline = DeliveryPipeline(stacks["Release"], "Pipeline", source=a_source(), artifact_store=store)
+    pipeline.add_stage("Production", deploy=Ec2Deployment(stacks["Servers"], "Deployment", fleet=fleet))
+    assert only(synthesized(stacks["Release"]), PIPELINE)["Stages"][1]["Name"] == "Production"
+
+
+def test_a_fleet_can_be_in_a_nested_stack_of_the_pipelines_stack():
+    stack = a_stack()
+    servers = NestedStack(stack, "Servers")
+    deployment = Ec2Deployment(
+        servers, "Deployment", application_name="shop", fleet=Ec2Fleet(servers, "Fleet", certificate=None)
+    )
+    DeliveryPipeline(stack, "Pipeline", source=a_source()).add_stage("Production", deploy=deployment)
+    assert only(synthesized(stack), PIPELINE)["Stages"][1]["Name"] == "Production"
+
+
+def test_fails_when_nothing_comes_after_the_source():
+    stack = a_stack()
+    DeliveryPipeline(stack, "Pipeline", source=a_source())
+    with pytest.raises(RuntimeError, match=r"\[Shop/Pipeline\] .*source alone.*fix: give build=, or call add_stage"):
+        synthesized(stack)
 
 
 def test_a_refused_stage_leaves_the_pipeline_as_it_was():

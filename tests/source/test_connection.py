@@ -29,6 +29,21 @@ def test_outputs_lead_to_the_page_where_the_handshake_is_finished(template):
     assert "GitHub" in handshake["Description"]
 
 
+@pytest.mark.parametrize(
+    ("region", "host"),
+    [
+        ("eu-west-1", "eu-west-1.console.aws.amazon.com"),
+        ("us-gov-west-1", "us-gov-west-1.console.amazonaws-us-gov.com"),
+        ("cn-north-1", "cn-north-1.console.amazonaws.cn"),
+    ],
+)
+def test_the_page_is_in_the_console_of_the_stacks_region(region, host):
+    stack = Stack(App(), "Shop", env={"region": region})
+    CodeConnection.github(stack, "GitHub")
+    (handshake,) = synthesized(stack)["Outputs"].values()
+    assert handshake["Value"] == f"https://{host}/codesuite/settings/connections?region={region}"
+
+
 def test_connection_is_one_to_github(template):
     assert only(template, MADE)["ProviderType"] == "GitHub"
 
@@ -55,6 +70,13 @@ def test_names_of_1_to_32_characters_are_accepted(name):
 def test_fails_when_the_name_is_empty_or_too_long(name):
     with refuses(repr(name), f"{len(name)} characters", at="Shop/GitHub", fix="use 1 to 32"):
         CodeConnection.github(a_stack(), "GitHub", connection_name=name)
+
+
+@pytest.mark.parametrize("provider", ["github", "Gitlab", "GitHubEnterpriseServer", "", None])
+def test_fails_when_the_provider_is_none_that_it_can_connect_to(provider):
+    """CloudFormation refuses some; one with a server of its own takes a host, which nothing here makes."""
+    with refuses(f"provider_type={provider!r}", at="Shop/GitHub", fix="use one of GitHub"):
+        CodeConnection(a_stack(), "GitHub", provider_type=provider)
 
 
 def test_a_name_from_a_parameter_is_let_through():

@@ -270,7 +270,8 @@ ON_THE_INSTANCE = rows(
 TELL = rows(
     "alarm",
     (ALARMS, "sns:Publish", "{alerts}", ALLOWED, of(ACCOUNT)),
-    (ALARMS, "kms:GenerateDataKey kms:Decrypt", "{key}", ALLOWED),
+    (ALARMS, "kms:GenerateDataKey kms:Decrypt", "{key}", ALLOWED, of(ACCOUNT)),
+    (ALARMS, "kms:GenerateDataKey kms:Decrypt", "{key}", DENIED, of(STRANGER), "another account"),
     (ALARMS, "sns:Publish", "{alerts}", DENIED, of(STRANGER), "another account"),
     (ALARMS, "sns:Publish", "{alerts}", DENIED, "no account"),
     (ALARMS, "sns:Publish", "{alerts}", REFUSED, of(ACCOUNT) | HTTP, "plain http"),
@@ -424,8 +425,9 @@ WILDCARDS = {
     ("PipelineRolePolicyD1049CB2", "*"): "codedeploy:ListDeploymentConfigs has no resource-level permissions",
     ("BuildRolePolicyF566DC39", "<ArtifactsBucket88671897.Arn>/GitHubToEc2-Pipeline/*"): "named at run time",
     ("DeploymentRolePolicy101CEC8E", "*"): "Describe actions have no resource-level permissions",
+    ("DeploymentRolePolicyForGroupsea7b968dE4DB9646", "*"): "Describe actions have no resource-level permissions",
     (
-        "DeploymentRolePolicy101CEC8E",
+        "DeploymentRolePolicyForGroupsea7b968dE4DB9646",
         "arn:<AWS::Partition>:autoscaling:<AWS::Region>:<AWS::AccountId>"
         ":autoScalingGroup:*:autoScalingGroupName/<FleetAutoScalingGroupASGDF45BDA5>",
     ): "a random id in front of the name",
@@ -476,6 +478,12 @@ def test_no_role_may_do_what_no_step_of_a_release_needs(template):
         for role, resource in template["Resources"].items()
         if resource["Type"] == "AWS::IAM::Role"
         for policy in resource["Properties"]["ManagedPolicyArns"]
+    }
+    attached |= {
+        policy: role["Ref"]
+        for policy, resource in template["Resources"].items()
+        if resource["Type"] == "AWS::IAM::ManagedPolicy"
+        for role in resource["Properties"].get("Roles", ())
     }
     granted = {(attached[grant.policy], action) for grant in grants_of(template) for action in grant.actions}
     granted |= {
@@ -691,7 +699,7 @@ def test_control_of_what_the_evaluator_cannot_tell(unfit):
         {"Ref": "Other"},
         {"Fn::GetAtt": ["Bucket", "WebsiteURL"]},
         {"Fn::ImportValue": "x"},
-        {"Fn::Join": ["", [{"Fn::Select": [0, ["a"]]}]]},
+        {"Fn::Join": ["", [{"Fn::FindInMap": ["Map", "a", "b"]}]]},
     ],
 )
 def test_control_of_names_that_are_not_known(value):
