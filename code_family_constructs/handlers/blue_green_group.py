@@ -298,12 +298,14 @@ class BlueGreenGroup:
 
     def wait(self, left: Callable[[], str], otherwise: str, seconds: float = 900) -> None:
         """Waits until nothing is left, or raises TimeoutError in time to tell CloudFormation what is."""
+        pause = 1
         while reason := left():
-            seconds -= POLL_SECONDS
-            most = self.context.get_remaining_time_in_millis() - 1000 * POLL_SECONDS
+            pause = min(2 * pause, POLL_SECONDS)
+            seconds -= pause
+            most = self.context.get_remaining_time_in_millis() - 1000 * pause
             if seconds < 0 or most < TIME_TO_ANSWER_MS:
                 raise TimeoutError(f"{reason}; {otherwise}")
-            time.sleep(POLL_SECONDS)
+            time.sleep(pause)
 
 
 def named(group: Mapping[str, Any] | None) -> list[str]:

@@ -43,7 +43,11 @@ def in_time(settings: Mapping[str, Any]) -> str | None:
     thread = threading.Thread(target=lambda: found.append(answer(settings)), daemon=True)
     thread.start()
     thread.join(settings["timeout"])
-    return found[0] if found else f"no answer within {settings['timeout']:g} seconds"
+    return found[0] if found else too_late(settings)
+
+
+def too_late(settings: Mapping[str, Any]) -> str:
+    return f"no answer within {settings['timeout']:g} seconds"
 
 
 def answer(settings: Mapping[str, Any]) -> str | None:
@@ -53,6 +57,8 @@ def answer(settings: Mapping[str, Any]) -> str | None:
             return judge(settings, ask(settings, connection))
         finally:
             connection.close()
+    except TimeoutError:
+        return too_late(settings)
     except Exception as error:
         return f"{type(error).__name__}: {error}"
 
