@@ -65,7 +65,8 @@ class HealthGate(Construct):
         super().__init__(scope, id)
         check_list(self, "alarms", alarms)
         self._alarms: list[cloudwatch.IAlarm] = []
-        self._names: list[str] = []
+        self._names: set[str] = set()
+        self._taken = {_COMPOSITE}
         self._users: list[Callable[[cloudwatch.IAlarm], None]] = []
         self._ids: Counter[str] = Counter()
         self._composite: cloudwatch.CompositeAlarm | None = None
@@ -83,7 +84,7 @@ class HealthGate(Construct):
     @property
     def alarm_names(self) -> Sequence[str]:
         """Names of the alarms so far, for what takes names."""
-        return tuple(self._names)
+        return tuple(alarm.alarm_name for alarm in self._alarms)
 
     def composite(self) -> cloudwatch.CompositeAlarm:
         """One alarm that fires while any alarm of this gate does, those included that are added later.
@@ -127,17 +128,20 @@ class HealthGate(Construct):
             )
         name = alarm.alarm_name
         # CodeDeploy refuses two of one name; one that is only known at deploy time is the same text for one alarm only.
-        if name in self._names:
+        if name in self._names or any(alarm is known for known in self._alarms):
             raise ConfigurationError("the alarm is in this health gate already", at=alarm, fix="add each alarm once")
+        _check_place(self, alarm)
+        self._add(alarm)
+        self._names.add(name)
+
+    def _add(self, alarm: cloudwatch.IAlarm) -> None:
         if len(self._alarms) == MOST_ALARMS:
             raise ConfigurationError(
                 f"a health gate with more than {MOST_ALARMS} alarms, which CodeDeploy refuses",
                 at=self,
                 fix="put some of them into a cloudwatch.CompositeAlarm and add that",
             )
-        _check_place(self, alarm)
         self._alarms.append(alarm)
-        self._names.append(name)
         if len(self._alarms) == ALARMS_EVERY_ACCOUNT_TAKES + 1:
             Annotations.of(self).add_warning_v2(
                 "code-family:alarms",
@@ -204,6 +208,7 @@ class HealthGate(Construct):
         description: str | None,
         comparison: cloudwatch.ComparisonOperator = _AT_LEAST,
     ) -> cloudwatch.Alarm:
+        self._taken.add(id)
         alarm = cloudwatch.Alarm(
             self,
             id,
@@ -219,7 +224,7 @@ class HealthGate(Construct):
         else:
             reason = "releases read the alarm themselves and roll back; no topic= was given to tell a person"
             acknowledge(alarm, {"CloudWatchAlarmAction": reason}, pack="NIST.800.53.R5")
-        self.add_alarm(alarm)
+        self._add(alarm)
         return alarm
 
     def watch_target_group(self, *, target_group: str, load_balancer: str) -> None:
@@ -331,6 +336,7 @@ class HealthGate(Construct):
         # A long URL would not fit into a description.
         meaning = description or f"{url if len(url) < 900 else id} does not answer as expected"
         self._check_new(meaning, id, f"{id}Alarm")
+        self._taken.add(id)
         canary = UrlCanary(self, id, test=test, interval=interval)
         metric = cloudwatch.Metric(
             namespace="CloudWatchSynthetics",
@@ -363,7 +369,7 @@ class HealthGate(Construct):
 
     def _check_new(self, description: str | None, *ids: str) -> None:
         for id in ids:
-            if id == _COMPOSITE or self.node.try_find_child(id) is not None:
+            if id in self._taken:
                 raise ConfigurationError(
                     f"{id!r} is taken in this health gate", at=self, fix="give what you watch() another id"
                 )

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from weakref import WeakSet
 
 from aws_cdk import RemovalPolicy
 from aws_cdk import aws_kms as kms
@@ -53,11 +54,13 @@ class AlertTopic(Construct):
 def admit_cloudwatch(at: Construct, topic: sns.ITopic) -> None:
     """Lets CloudWatch alarms of this account publish to a topic, as far as it and its key are made in this app.
 
-    Policies hold each statement once: to admit it twice, or to an `AlertTopic`'s topic, changes nothing.
+    To admit it twice, or to an `AlertTopic`'s topic, changes nothing.
 
     Raises:
         ConfigurationError: No topic, or one unencrypted, or encrypted with `aws/sns`, whose policy omits CloudWatch.
     """
+    if topic in _ADMITTED:
+        return
     _check_encrypted(at, topic)
     key = key_of(topic)
     if key is not None and is_aws_key(key):
@@ -67,6 +70,7 @@ def admit_cloudwatch(at: Construct, topic: sns.ITopic) -> None:
             at=at,
             fix="use an AlertTopic's, or give the topic a master_key of its own",
         )
+    _ADMITTED.add(topic)
     account = {"StringEquals": {"aws:SourceAccount": pseudo().account}}
     if isinstance(topic, sns.Topic):
         topic.add_to_resource_policy(service_statement(_CLOUDWATCH, ["sns:Publish"], [topic.topic_arn], account))
@@ -74,6 +78,10 @@ def admit_cloudwatch(at: Construct, topic: sns.ITopic) -> None:
             key.add_to_resource_policy(
                 service_statement(_CLOUDWATCH, ["kms:Decrypt", "kms:GenerateDataKey"], ["*"], account)
             )
+
+
+# Asking the same again is a dozen round trips to Node.
+_ADMITTED: WeakSet[sns.ITopic] = WeakSet()
 
 
 def check_topic(at: str, topic: sns.ITopic, *, publisher: str) -> None:

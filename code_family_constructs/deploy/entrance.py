@@ -12,7 +12,7 @@ from constructs import Construct
 
 from code_family_constructs.errors import ConfigurationError
 from code_family_constructs.permissions import acknowledge
-from code_family_constructs.storage import LogBucket
+from code_family_constructs.storage import LogBucket, policy_of
 from code_family_constructs.tokens import unresolved
 
 if TYPE_CHECKING:  # for an annotation, it would be half a second of import time
@@ -388,7 +388,5 @@ def url(balancer: elbv2.ApplicationLoadBalancer, certificate: "acm.ICertificate 
 
 def after(construct: Construct, logs: LogBucket) -> None:
     """What writes logs starts after the bucket admits it, and is gone before the bucket is emptied."""
-    if logs.bucket.policy is not None:
-        construct.node.add_dependency(logs.bucket.policy)
-    if logs.end_of_life is not None:
-        construct.node.add_dependency(logs.end_of_life)
+    ready = [policy_of(logs.bucket).policy, *([logs.end_of_life] if logs.end_of_life is not None else [])]
+    construct.node.add_dependency(*ready)
