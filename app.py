@@ -5,11 +5,18 @@ from typing import Any
 
 import aws_cdk as cdk
 
+from code_family_constructs import TargetEnvironment
+from stacks.branches import Branches
+from stacks.change_set import ChangeSet
 from stacks.ec2_blue_green import Ec2BlueGreen
 from stacks.ecs_canary import EcsCanary
 from stacks.github_to_ec2 import GitHubToEc2
 from stacks.lambda_canary import LambdaCanary
+from stacks.multi_region import MultiRegion, RegionalArtifacts
+from stacks.multi_source import MultiSource
 from stacks.pull_request_checks import PullRequestChecks
+from stacks.service_per_pipeline import ServicePerPipeline
+from stacks.staging_to_production import Service, StagingToProduction
 
 app = cdk.App()
 
@@ -24,19 +31,49 @@ def listed(name: str) -> list[str]:
     return [value for value in setting(name).split(",") if value]
 
 
+def environment(name: str) -> TargetEnvironment:
+    """Where something is deployed, from a setting such as `staging=222222222222/eu-west-1`."""
+    account, _, region = setting(name).partition("/")
+    return TargetEnvironment(name.capitalize(), account=account, region=region)
+
+
 repository = setting("repository", "your-name/your-repository")
-release: dict[str, Any] = {
-    "repository": repository,
-    "branch": setting("branch", "main"),
-    "approvers": listed("approvers"),
-}
+source: dict[str, Any] = {"repository": repository, "branch": setting("branch", "main")}
+release: dict[str, Any] = {**source, "approvers": listed("approvers")}
 
 GitHubToEc2(app, "GitHubToEc2", **release)
 Ec2BlueGreen(app, "Ec2BlueGreen", testers=listed("testers"), **release)
 EcsCanary(app, "EcsCanary", **release)
 LambdaCanary(app, "LambdaCanary", **release)
+ChangeSet(app, "ChangeSet", **release)
+MultiSource(app, "MultiSource", infrastructure=setting("infrastructure", "your-name/your-infrastructure"), **release)
+Branches(app, "Branches", repository=repository, approvers=release["approvers"])
+ServicePerPipeline(app, "ServicePerPipeline", services=listed("services") or ["orders", "payments"], **release)
 if connection := setting("connection"):
     # CodeBuild makes the webhook while this is deployed: somebody has to have finished the connection's handshake.
     PullRequestChecks(app, "PullRequestChecks", repository=repository, connection_arn=connection)
+
+# Across accounts and regions these have to be known: each stack's template says whom it lets in.
+if setting("tooling"):
+    tooling, staging, production = (environment(name) for name in ("tooling", "staging", "production"))
+    StagingToProduction(
+        app,
+        "StagingToProduction",
+        **release,
+        staging=Service(app, "ServiceStaging", env=staging.env),
+        production=Service(app, "ServiceProduction", env=production.env),
+        env=tooling.env,
+    )
+if setting("regions"):
+    regions = [TargetEnvironment("Region", account=setting("account"), region=region) for region in listed("regions")]
+    services = [Service(app, f"Service-{each.region}", env=each.env) for each in regions]
+    MultiRegion(
+        app,
+        "MultiRegion",
+        **source,
+        waves=[services[:1], services[1:]],  # the first region alone, then all others at the same time
+        artifacts=[RegionalArtifacts(app, f"Artifacts-{each.region}", env=each.env) for each in regions[1:]],
+        env=regions[0].env,
+    )
 
 app.synth()

@@ -5,12 +5,15 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import Duration, Names, RemovalPolicy
+from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from code_family_constructs.actions import ActionContext, DeclaredAction
 from code_family_constructs.permissions import ServiceRole, Statement, acknowledge
 
 # Lambda's limit for code that stands in the template; anything longer is an asset, which needs `cdk bootstrap`.
@@ -99,6 +102,54 @@ class PythonFunction(Construct):
     def allow(self, *statements: Statement) -> None:
         """Lets the function do more."""
         self._role.allow(*statements)
+
+    def name_for(self, context: ActionContext) -> str:
+        """The function's name for an action of a pipeline: as text, where CloudFormation cannot refer to it."""
+        if not context.elsewhere:
+            return self.function.function_name
+        resource: Any = self.function.node.default_child
+        resource.function_name = Names.unique_resource_name(self, max_length=64, separator="-")
+        name: str = resource.function_name
+        return name
+
+
+def invoke_action(
+    context: ActionContext,
+    function_name: str,
+    *,
+    user_parameters: str | None = None,
+    inputs: Sequence[codepipeline.Artifact] = (),
+    outputs: Sequence[codepipeline.Artifact] = (),
+    action_name: str | None = None,
+    namespace: str | None = None,
+) -> DeclaredAction:
+    """CodePipeline's action that invokes a Lambda function."""
+    return DeclaredAction(
+        context,
+        category=codepipeline.ActionCategory.INVOKE,
+        provider="Lambda",
+        configuration={"FunctionName": function_name, "UserParameters": user_parameters},
+        inputs=inputs,
+        outputs=outputs,
+        bounds=(0, 5, 0, 5),
+        action_name=action_name,
+        namespace=namespace,
+    )
+
+
+def invoke_statements(function_arn: str) -> list[Statement]:
+    """What the role of an action needs to invoke a Lambda function.
+
+    https://docs.aws.amazon.com/codepipeline/latest/userguide/how-to-custom-role.html
+    """
+    return [
+        Statement(actions=["lambda:InvokeFunction"], resources=[function_arn]),
+        Statement(
+            actions=["lambda:ListFunctions"],
+            resources=["*"],
+            wildcard_reason="the list of functions has no resource-level permissions",
+        ),
+    ]
 
 
 def handler_source(module: str) -> str:

@@ -53,7 +53,7 @@ def physical_name(construct: Construct, scope: Construct, id: str, given: str | 
     return name
 
 
-def check_name(at: Construct, name: str, rule: NameRule, *, fix: str | None = None) -> None:
+def check_name(at: Construct | str, name: str, rule: NameRule, *, fix: str | None = None) -> None:
     """Raises ConfigurationError for a name that AWS would refuse."""
     pattern = f"(?={rule.first or rule.character})(?:{rule.character}){{{rule.shortest},{rule.longest}}}"
     if unresolved(name) or re.fullmatch(pattern, name):

@@ -203,10 +203,12 @@ class Reader:
     Args:
         at: Where the policy is that this adds to.
         allow: Adds statements to it.
+        roles: Whose policy it is: what is in another account has to let these in by name.
     """
 
     at: IConstruct
     allow: Callable[[Sequence[Statement]], object]
+    roles: Sequence[iam.IRole] = ()
 
     def __call__(self, statements: Sequence[Statement]) -> None:
         self.allow(statements)

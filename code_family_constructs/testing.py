@@ -124,15 +124,55 @@ def _pipelines(resources: Mapping[str, Any]) -> Iterator[str]:
     for name, pipeline in _of_type(resources, "AWS::CodePipeline::Pipeline"):
         mode = pipeline.get("ExecutionMode", "SUPERSEDED")
         yield f"pipeline {text_of(pipeline.get('Name', name))} ({pipeline.get('PipelineType', 'V1')}, {mode})"
+        for variable in pipeline.get("Variables", ()):
+            default = text_of(variable["DefaultValue"]) if "DefaultValue" in variable else "(whoever starts it says)"
+            yield f"  variable {variable['Name']} = {default}"
+        for trigger in pipeline.get("Triggers", ()):
+            yield from _trigger(trigger.get("GitConfiguration", {}))
+        closed = {each["StageName"]: each["Reason"] for each in pipeline.get("DisableInboundStageTransitions", ())}
         for stage in pipeline["Stages"]:
-            yield f"  {stage['Name']}"
+            yield f"  {stage['Name']}" + (f" (closed: {closed[stage['Name']]})" if stage["Name"] in closed else "")
+            yield from _conditions("before", stage.get("BeforeEntry"))
             for action in sorted(stage["Actions"], key=lambda action: action.get("RunOrder", 1)):
                 yield f"    {action.get('RunOrder', 1)}. {_action(action)}"
+            yield from _conditions("on success", stage.get("OnSuccess"))
+            yield from _conditions("on failure", stage.get("OnFailure"))
+
+
+def _trigger(git: Mapping[str, Any]) -> Iterator[str]:
+    for kind, event in (("Push", "push"), ("PullRequest", "pull request")):
+        for each in git.get(kind, ()):
+            parts = [event, *(text_of(item) for item in each.get("Events", ()))]
+            for about in ("Branches", "Tags", "FilePaths"):
+                for word, key in (("of", "Includes"), ("but not", "Excludes")):
+                    if each.get(about, {}).get(key):
+                        patterns = ", ".join(text_of(item) for item in each[about][key])
+                        parts.append(f"{word} {_ABOUT[about]} {patterns}")
+            yield f"  starts on {' '.join(parts)} at {text_of(git['SourceActionName'])}"
+
+
+_ABOUT = {"Branches": "branches", "Tags": "tags", "FilePaths": "files"}
+
+
+def _conditions(slot: str, given: Mapping[str, Any] | None) -> Iterator[str]:
+    if given is None:
+        return
+    if "Result" in given:
+        yield f"    {slot}: {given['Result']} {given.get('RetryConfiguration', {}).get('RetryMode', '')}".rstrip()
+    for condition in given.get("Conditions", ()):
+        rules = "; ".join(_rule(rule) for rule in condition.get("Rules", ()))
+        yield f"    {slot}: {rules}; or else {condition.get('Result', 'FAIL')}"
+
+
+def _rule(rule: Mapping[str, Any]) -> str:
+    settings = rule.get("Configuration", {})
+    said = [text_of(settings[key]) for key in sorted(settings)] + [text_of(each) for each in rule.get("Commands", ())]
+    return " ".join([rule["RuleTypeId"]["Provider"], *said])
 
 
 def _action(action: Mapping[str, Any]) -> str:
     kind, settings = action["ActionTypeId"], action.get("Configuration", {})
-    details = [text_of(settings[key]) for key in _TELLING if key in settings]
+    details = [" / ".join(text_of(settings[key]).splitlines()) for key in _TELLING if key in settings]
     for key, label in (("InputArtifacts", "in"), ("OutputArtifacts", "out")):
         if action.get(key):
             details.append(f"{label} {', '.join(artifact['Name'] for artifact in action[key])}")
@@ -155,6 +195,9 @@ _TELLING = (
     "ClusterName",
     "StackName",
     "ActionMode",
+    "FunctionName",
+    "BucketName",
+    "PipelineName",
     "CustomData",
     "NotificationArn",
 )

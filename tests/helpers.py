@@ -10,7 +10,7 @@ from aws_cdk import App, Stack
 from aws_cdk import aws_codepipeline as codepipeline
 from hypothesis import settings
 
-from code_family_constructs import CodeConnection, ConfigurationError, DeployContext, Source
+from code_family_constructs import ActionContext, CodeConnection, ConfigurationError, Source
 from code_family_constructs.testing import statements_of, text_of
 
 # The time of an example is the time of Node's answer, on a machine that others use too.
@@ -28,7 +28,7 @@ def a_source(**settings: Any) -> Source:
     return Source.github("acme/shop", connection=CodeConnection.from_connection_arn(CONNECTION_ARN), **settings)
 
 
-def a_context(**settings: Any) -> DeployContext:
+def a_context(**settings: Any) -> ActionContext:
     """A place in a pipeline, as the pipeline itself would describe it."""
     defaults: dict[str, Any] = {
         "pipeline_name": "Shop-Pipeline",
@@ -37,7 +37,7 @@ def a_context(**settings: Any) -> DeployContext:
         "run_order": 1,
         "revision": codepipeline.Artifact("Build"),
     }
-    return DeployContext(**{**defaults, **settings})
+    return ActionContext(**{**defaults, **settings})
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What IAM would answer: the policies of a synthesized template, asked about one request at a time.
+"""What IAM would answer: the policies of synthesized templates, asked about one request at a time.
 
 Conditions and wildcards are evaluated by ministack's evaluator, used as a library. What it would get wrong without a
 word is refused here instead, so that an answer is never a guess:
@@ -9,12 +9,14 @@ word is refused here instead, so that an answer is never a guess:
 - It never applies NotPrincipal, and puts nothing in the place of policy variables.
 - Its wildcards cross the colons of an ARN; AWS compares the six parts one by one. With a wildcard in the last part
   alone, both come to the same.
-- Its aws:PrincipalArn is the session's; AWS's is the role's.
+- Its aws:PrincipalArn is the session's, where AWS has the role's, and its aws:ResourceAccount that of who asks, where
+  an ARN names no account. In the comparisons that the controls in tests/pipeline/test_cross_account_roles.py try, AWS's
+  are put in their places.
 """
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -41,35 +43,76 @@ _ANSWERS: Mapping[str, Answer] = {
     "ImplicitDeny": "implicitly denied",
     "Deny": "explicitly denied",
 }
-_PSEUDO = {
-    "AWS::AccountId": ACCOUNT,
-    "AWS::Region": REGION,
-    "AWS::Partition": PARTITION,
-    "AWS::StackId": f"arn:{PARTITION}:cloudformation:{REGION}:{ACCOUNT}:stack/Stack/1a2b3c4d",
-    "AWS::URLSuffix": "amazonaws.com",
-}
-_OPERATORS = {"ArnLike", "Bool", "NumericLessThan", "StringEquals", "StringEqualsIfExists"}
+_OPERATORS = {"ArnEquals", "ArnLike", "Bool", "NumericLessThan", "StringEquals", "StringEqualsIfExists"}
 _DIFFERENT_KEYS = {"aws:principalarn", "aws:principaltype", "aws:resourceaccount"}
+# By operator and key, what stands for the key with AWS's value.
+_STAND_INS = {
+    ("ArnEquals", "aws:PrincipalArn"): "here:principalarn",
+    ("StringEquals", "aws:ResourceAccount"): "here:resourceaccount",
+}
+# Properties that are the physical id, when there are any.
+_NAMES = {"AWS::S3::Bucket": "BucketName", "AWS::IAM::Role": "RoleName", "AWS::Lambda::Function": "FunctionName"}
 
 
-def arn(service: str, resource: str, *, region: bool = True, account: str = ACCOUNT) -> str:
-    """ARN of something in the made-up account."""
-    return f"arn:{PARTITION}:{service}:{REGION if region else ''}:{account}:{resource}"
+def arn(service: str, resource: str, *, region: bool | str = True, account: str = ACCOUNT) -> str:
+    """ARN of something in the made-up account, or in another one or another region."""
+    place = region if isinstance(region, str) else REGION if region else ""
+    return f"arn:{PARTITION}:{service}:{place}:{account}:{resource}"
 
 
 class Physical:
-    """Names and ARNs that the resources of a template could have got, always the same for a logical id."""
+    """Names and ARNs that the resources of a template could have got, always the same for a logical id.
 
-    def __init__(self, template: Document) -> None:
+    Args:
+        template: From `code_family_constructs.testing.synthesized`.
+        account: Where it is deployed.
+        region: Likewise.
+        stack: Name of the stack, where there are several.
+        output: Value of another stack's output, by stack, output and region.
+    """
+
+    def __init__(
+        self,
+        template: Document,
+        *,
+        account: str = ACCOUNT,
+        region: str = REGION,
+        stack: str = "",
+        output: Callable[[str, str, str], str] | None = None,
+    ) -> None:
         self._resources: Mapping[str, Any] = template["Resources"]
+        self._outputs: Mapping[str, Any] = template.get("Outputs", {})
+        self.account, self.region, self._stack, self._output = account, region, stack, output
+        self._pseudo = {
+            "AWS::AccountId": account,
+            "AWS::Region": region,
+            "AWS::Partition": PARTITION,
+            "AWS::StackId": f"arn:{PARTITION}:cloudformation:{region}:{account}:stack/Stack/1a2b3c4d",
+            "AWS::URLSuffix": "amazonaws.com",
+        }
+
+    def output(self, name: str) -> str:
+        """Value of an output of this template."""
+        return str(self.resolve(self._outputs[name]["Value"]))
+
+    def logical_id(self, start: str, type_: str) -> str:
+        """The one resource of a type whose logical id starts so."""
+        (found,) = [name for name, item in self._resources.items() if name.startswith(start) and item["Type"] == type_]
+        return str(found)
+
+    def _arn(self, service: str, resource: str, *, region: bool = True) -> str:
+        return arn(service, resource, region=self.region if region else False, account=self.account)
 
     def ref(self, logical_id: str) -> str:
-        if logical_id in _PSEUDO:
-            return _PSEUDO[logical_id]
+        if logical_id in self._pseudo:
+            return self._pseudo[logical_id]
         if logical_id not in self._resources:
             raise LookupError(f"Ref of {logical_id}, which is no resource of the template")
-        digest = sha256(logical_id.encode()).hexdigest()[:16]
-        match self._resources[logical_id]["Type"]:
+        digest = sha256(f"{self._stack}{logical_id}".encode()).hexdigest()[:16]
+        type_ = self._resources[logical_id]["Type"]
+        if type_ in _NAMES and _NAMES[type_] in self._resources[logical_id].get("Properties", {}):
+            return str(self.resolve(self._resources[logical_id]["Properties"][_NAMES[type_]]))
+        match type_:
             case "AWS::S3::Bucket":
                 return f"{logical_id.lower()}-{digest}"
             case (
@@ -87,17 +130,19 @@ class Physical:
             case "AWS::KMS::Key":
                 return f"{digest[:8]}-{digest[8:12]}-4000-8000-{digest[:12]}"
             case "AWS::IAM::ManagedPolicy":
-                return arn("iam", f"policy/{logical_id}-{digest}", region=False)
+                return self._arn("iam", f"policy/{logical_id}-{digest}", region=False)
             case "AWS::SNS::Topic":
-                return arn("sns", f"{logical_id}-{digest}")
+                return self._arn("sns", f"{logical_id}-{digest}")
             case "AWS::ECS::TaskDefinition":
-                return arn("ecs", f"task-definition/{logical_id}-{digest}:1")
+                return self._arn("ecs", f"task-definition/{logical_id}-{digest}:1")
             case "AWS::ElasticLoadBalancingV2::Listener":
-                return arn("elasticloadbalancing", f"listener/app/{logical_id[:15]}/{digest}/{digest}")
+                return self._arn("elasticloadbalancing", f"listener/app/{logical_id[:15]}/{digest}/{digest}")
             case "AWS::ElasticLoadBalancingV2::ListenerRule":
-                return arn("elasticloadbalancing", f"listener-rule/app/{logical_id[:15]}/{digest}/{digest}/{digest}")
+                return self._arn(
+                    "elasticloadbalancing", f"listener-rule/app/{logical_id[:15]}/{digest}/{digest}/{digest}"
+                )
             case "AWS::ElasticLoadBalancingV2::TargetGroup":
-                return arn("elasticloadbalancing", f"targetgroup/{logical_id[:15]}-{digest}/{digest}")
+                return self._arn("elasticloadbalancing", f"targetgroup/{logical_id[:15]}-{digest}/{digest}")
             case other:
                 raise LookupError(f"no physical id is known for {other}, asked for by a Ref of {logical_id}")
 
@@ -106,21 +151,22 @@ class Physical:
             case "AWS::S3::Bucket", "Arn":
                 return f"arn:{PARTITION}:s3:::{self.ref(logical_id)}"
             case "AWS::KMS::Key", "Arn":
-                return arn("kms", f"key/{self.ref(logical_id)}")
+                return self._arn("kms", f"key/{self.ref(logical_id)}")
             case "AWS::IAM::Role", "Arn":
-                return arn("iam", f"role/{self.ref(logical_id)}", region=False)
+                return self._arn("iam", f"role/{self.ref(logical_id)}", region=False)
             case "AWS::EC2::SecurityGroup", "GroupId":
                 return f"sg-0{sha256(logical_id.encode()).hexdigest()[:16]}"
             case "AWS::ECR::Repository", "Arn":
-                return arn("ecr", f"repository/{logical_id.lower()}")
+                name = self._resources[logical_id].get("Properties", {}).get("RepositoryName", logical_id.lower())
+                return self._arn("ecr", f"repository/{name}")
             case "AWS::ECS::Service", "Name":
                 return str(self.resolve(self._resources[logical_id]["Properties"]["ServiceName"]))
             case "AWS::Lambda::Function", "Arn":
-                return arn("lambda", f"function:{self.ref(logical_id)}")
+                return self._arn("lambda", f"function:{self.ref(logical_id)}")
             case "AWS::Logs::LogGroup", "Arn":
-                return arn("logs", f"log-group:{self.ref(logical_id)}:*")
+                return self._arn("logs", f"log-group:{self.ref(logical_id)}:*")
             case "AWS::CodeConnections::Connection", "ConnectionArn":
-                return arn("codeconnections", f"connection/{sha256(logical_id.encode()).hexdigest()[:32]}")
+                return self._arn("codeconnections", f"connection/{sha256(logical_id.encode()).hexdigest()[:32]}")
             case type_, _:
                 raise LookupError(f"no {attribute} is known for {type_}, asked for by a GetAtt of {logical_id}")
 
@@ -139,6 +185,10 @@ class Physical:
                 return self.resolve(items)[int(index)]
             case {"Fn::Split": [str(delimiter), text]}:
                 return self.resolve(text).split(delimiter)
+            case {"Fn::GetStackOutput": {"StackName": str(stack), "OutputName": str(name), "Region": str(region)}}:
+                if self._output is None:
+                    raise LookupError(f"output {name} of stack {stack} is not known here")
+                return self._output(stack, name, region)
             case {"Fn::Sub": str(text)}:
                 return self._substitute(text, {})
             case {"Fn::Sub": [str(text), dict(variables)]}:
@@ -165,56 +215,165 @@ class Physical:
         return re.sub(r"\$\{([^}]*)\}", one, text)
 
 
-class Simulation:
-    """The account after the template was deployed to it.
+@dataclass(frozen=True)
+class Deployed:
+    """A template and where it was deployed to."""
+
+    name: str
+    template: Document
+    account: str = ACCOUNT
+    region: str = REGION
+
+
+class Organization:
+    """Accounts and regions after templates were deployed to them.
 
     Args:
-        template: From `code_family_constructs.testing.synthesized`.
-        neighbours: Policies of resources that are in the account already, by ARN. A key that is in neither cannot be
-            asked about: without its key policy nobody could use it, whatever a role's own policy says.
+        stacks: What was deployed.
+        neighbours: Policies of resources that are there already, by ARN. A key that is in neither cannot be asked
+            about: without its key policy nobody could use it, whatever a role's own policy says.
+        owners: Accounts that have buckets, by ARN, which names none; those of the templates are known.
     """
 
-    def __init__(self, template: Document, neighbours: Mapping[str, Document] | None = None) -> None:
-        self.physical = Physical(template)
-        self._resources: Mapping[str, Any] = template["Resources"]
+    def __init__(
+        self,
+        stacks: Sequence[Deployed],
+        neighbours: Mapping[str, Document] | None = None,
+        owners: Mapping[str, str] | None = None,
+    ) -> None:
+        self.physical = {
+            one.name: Physical(
+                one.template,
+                account=one.account,
+                region=one.region,
+                # A template alone has no names to share with another one.
+                stack=one.name if len(stacks) > 1 else "",
+                output=self._output,
+            )
+            for one in stacks
+        }
         self._identity: dict[str, list[Document]] = {}
         self._trust: dict[str, Document] = {}
-        self._of_resource: dict[str, Document] = {arn: checked(policy) for arn, policy in (neighbours or {}).items()}
-        for name, resource in self._resources.items():
-            self._collect(name, resource["Type"], resource.get("Properties", {}))
+        self._of_resource = {arn: checked(_translated(policy)) for arn, policy in (neighbours or {}).items()}
+        self._owners = dict(owners or {})
+        for one in stacks:
+            for name, resource in one.template["Resources"].items():
+                self._collect(one, name, resource["Type"], resource.get("Properties", {}))
 
-    def _collect(self, name: str, type_: str, properties: Document) -> None:
-        resolve = self.physical.resolve
+    def _output(self, stack: str, name: str, region: str) -> str:
+        physical = self.physical[stack]
+        if physical.region != region:
+            raise LookupError(f"stack {stack} is in {physical.region}, not in {region}")
+        return physical.output(name)
+
+    def _collect(self, stack: Deployed, name: str, type_: str, properties: Document) -> None:
+        physical = self.physical[stack.name]
+
+        def policy(document: Any) -> Document:
+            return checked(_translated(physical.resolve(document)))
+
         match type_:
             case "AWS::IAM::Role":
                 if "PermissionsBoundary" in properties:
                     raise LookupError(f"{name} has a permissions boundary, which is not simulated here")
-                self._trust[self.physical.attribute(name, "Arn")] = checked(
-                    resolve(properties["AssumeRolePolicyDocument"])
-                )
-                documents = [policy["PolicyDocument"] for policy in properties.get("Policies", ())]
-                documents += [self._managed(policy) for policy in properties.get("ManagedPolicyArns", ())]
-                self._identity.setdefault(self.physical.ref(name), []).extend(
-                    checked(resolve(document)) for document in documents
-                )
+                role = physical.attribute(name, "Arn")
+                self._trust[role] = policy(properties["AssumeRolePolicyDocument"])
+                documents = [one["PolicyDocument"] for one in properties.get("Policies", ())]
+                documents += [_managed(stack, one) for one in properties.get("ManagedPolicyArns", ())]
+                self._identity.setdefault(role, []).extend(map(policy, documents))
             case "AWS::IAM::Policy" | "AWS::IAM::ManagedPolicy" | "AWS::IAM::RolePolicy":
                 for role in properties.get("Roles", [properties["RoleName"]] if "RoleName" in properties else ()):
-                    self._identity.setdefault(resolve(role), []).append(checked(resolve(properties["PolicyDocument"])))
+                    role = arn("iam", f"role/{physical.resolve(role)}", region=False, account=stack.account)
+                    self._identity.setdefault(role, []).append(policy(properties["PolicyDocument"]))
             case "AWS::KMS::Key":
-                self._of_resource[self.physical.attribute(name, "Arn")] = checked(resolve(properties["KeyPolicy"]))
+                self._of_resource[physical.attribute(name, "Arn")] = policy(properties["KeyPolicy"])
+            case "AWS::S3::Bucket":
+                self._owners[physical.attribute(name, "Arn")] = stack.account
             case "AWS::S3::BucketPolicy":
-                bucket = f"arn:{PARTITION}:s3:::{resolve(properties['Bucket'])}"
-                self._of_resource[bucket] = checked(resolve(properties["PolicyDocument"]))
+                bucket = f"arn:{PARTITION}:s3:::{physical.resolve(properties['Bucket'])}"
+                self._of_resource[bucket] = policy(properties["PolicyDocument"])
+            case "AWS::ECR::Repository" if "RepositoryPolicyText" in properties:
+                self._of_resource[physical.attribute(name, "Arn")] = policy(properties["RepositoryPolicyText"])
             case "AWS::SNS::TopicPolicy":
                 for topic in properties["Topics"]:
-                    self._of_resource[resolve(topic)] = checked(resolve(properties["PolicyDocument"]))
+                    self._of_resource[physical.resolve(topic)] = policy(properties["PolicyDocument"])
 
-    def _managed(self, reference: Any) -> Any:
-        match reference:
-            case {"Ref": str(name)} if self._resources.get(name, {}).get("Type") == "AWS::IAM::ManagedPolicy":
-                return self._resources[name]["Properties"]["PolicyDocument"]
-            case _:
-                raise LookupError(f"what policy {reference} allows is not known here")
+    def ask(
+        self,
+        who: str,
+        action: str,
+        resource: str,
+        context: Mapping[str, str] | None = None,
+        *,
+        region: str = REGION,
+    ) -> Answer:
+        """Whether IAM lets this request through.
+
+        Args:
+            who: ARN of a role, or a service principal.
+            action: In full.
+            resource: ARN, or `*` for an action without resource-level permissions.
+            context: Condition keys of the request. HTTPS with TLS 1.3, and a resource of the account that has it here,
+                unless it says otherwise.
+            region: Where it is made.
+        """
+        context = context or {}
+        service = who if who.endswith(".amazonaws.com") else None
+        if service is None and who not in self._trust:
+            raise LookupError(f"{who} is no role of the templates")
+        account = "" if service else who.split(":")[4]
+        owner = self._owner(resource) or account
+        request = EvalContext(
+            principal_arn=service
+            or f"arn:{PARTITION}:sts::{account}:assumed-role/{who.partition('/')[2].rpartition('/')[2]}/session",
+            principal_type="Service" if service else "AssumedRole",
+            principal_account=account,
+            action=action,
+            resource_arn=resource,
+            region=region,
+            source_ip="192.0.2.1",
+            secure_transport=context.get("aws:SecureTransport", "true") == "true",
+            service_context={
+                "s3:tlsversion": "1.3",
+                _STAND_INS["ArnEquals", "aws:PrincipalArn"]: None if service else who,
+                _STAND_INS["StringEquals", "aws:ResourceAccount"]: context.get("aws:ResourceAccount", owner),
+            }
+            | {key.lower(): value for key, value in context.items()},
+        )
+        policy = self._policy_of(resource, action)
+        if service:
+            return _ANSWERS[evaluate_resource_policy(policy, request, service=service).decision]
+        identity = evaluate(request, [parse_policy_document(document) for document in self._identity.get(who, ())])
+        # A key or a role is closed to its own account unless its policy says otherwise; anything else is open to it.
+        required = action.startswith(("kms:", "sts:"))
+        return _ANSWERS[combine_resource_policy(identity, request, policy, owner, required=required).decision]
+
+    def _owner(self, resource: str) -> str:
+        if resource == "*":
+            return ""
+        bucket = resource.partition("/")[0]
+        return resource.split(":")[4] or self._owners.get(bucket, "")
+
+    def _policy_of(self, resource: str, action: str) -> Document | None:
+        if action.startswith("sts:"):
+            return self._trust[resource]
+        if action.startswith("kms:") and resource not in self._of_resource:
+            raise LookupError(f"the key policy of {resource} is not known here")
+        bucket_or_other = resource.partition("/")[0] if resource.startswith(f"arn:{PARTITION}:s3:") else resource
+        return self._of_resource.get(bucket_or_other)
+
+
+class Simulation:
+    """The one account after one template was deployed to it, with roles known by their logical ids.
+
+    Args:
+        template: From `code_family_constructs.testing.synthesized`.
+        neighbours: As for an `Organization`.
+    """
+
+    def __init__(self, template: Document, neighbours: Mapping[str, Document] | None = None) -> None:
+        self._organization = Organization([Deployed("Stack", template)], neighbours)
+        self.physical = self._organization.physical["Stack"]
 
     def ask(self, who: str, action: str, resource: str, context: Mapping[str, str] | None = None) -> Answer:
         """Whether IAM lets this request through.
@@ -225,38 +384,36 @@ class Simulation:
             resource: ARN, or `*` for an action without resource-level permissions.
             context: Condition keys of the request. HTTPS with TLS 1.3 unless it says otherwise.
         """
-        service = who if who.endswith(".amazonaws.com") else None
-        if service is None and who not in self._resources:
-            raise LookupError(f"{who} is no role of the template")
-        role = None if service else self.physical.ref(who)
-        request = EvalContext(
-            principal_arn=service or f"arn:{PARTITION}:sts::{ACCOUNT}:assumed-role/{role}/session",
-            principal_type="Service" if service else "AssumedRole",
-            principal_account="" if service else ACCOUNT,
-            action=action,
-            resource_arn=resource,
-            region=REGION,
-            source_ip="192.0.2.1",
-            secure_transport=(context or {}).get("aws:SecureTransport", "true") == "true",
-            service_context={"s3:tlsversion": "1.3"} | {key.lower(): value for key, value in (context or {}).items()},
-        )
-        policy = self._policy_of(resource, action)
-        if service:
-            return _ANSWERS[evaluate_resource_policy(policy, request, service=service).decision]
-        if action.startswith("sts:"):
-            raise LookupError("a role that assumes another one is not simulated here")
-        identity = evaluate(request, [parse_policy_document(document) for document in self._identity[str(role)]])
-        # A key is closed to its own account unless the key policy says otherwise; anything else is open to it.
-        combined = combine_resource_policy(identity, request, policy, ACCOUNT, required=action.startswith("kms:"))
-        return _ANSWERS[combined.decision]
+        role_or_service = who if who.endswith(".amazonaws.com") else self.physical.attribute(who, "Arn")
+        return self._organization.ask(role_or_service, action, resource, context)
 
-    def _policy_of(self, resource: str, action: str) -> Document | None:
-        if action.startswith("sts:"):
-            return self._trust[resource]
-        if action.startswith("kms:") and resource not in self._of_resource:
-            raise LookupError(f"the key policy of {resource} is not known here")
-        bucket_or_other = resource.partition("/")[0] if resource.startswith(f"arn:{PARTITION}:s3:") else resource
-        return self._of_resource.get(bucket_or_other)
+
+def _managed(stack: Deployed, reference: Any) -> Any:
+    resources = stack.template["Resources"]
+    match reference:
+        case {"Ref": str(name)} if resources.get(name, {}).get("Type") == "AWS::IAM::ManagedPolicy":
+            return resources[name]["Properties"]["PolicyDocument"]
+        case _:
+            raise LookupError(f"what policy {reference} allows is not known here")
+
+
+def _translated(document: Document) -> Document:
+    """The document with keys of our own in the place of those that the evaluator answers differently from AWS."""
+    return {
+        **document,
+        "Statement": [
+            {
+                **statement,
+                "Condition": {
+                    operator: {_STAND_INS.get((operator, key), key): value for key, value in keys.items()}
+                    for operator, keys in statement["Condition"].items()
+                },
+            }
+            if "Condition" in statement
+            else statement
+            for statement in document["Statement"]
+        ],
+    }
 
 
 def checked(document: Document) -> Document:
@@ -274,7 +431,8 @@ def checked(document: Document) -> Document:
         if {key.lower() for key in keys} & _DIFFERENT_KEYS:
             raise ValueError(f"the evaluator answers these keys differently from AWS: {statement}")
         patterns = [*listed(statement.get("Resource", ())), *listed(statement.get("NotResource", ()))]
-        patterns += [value for values in conditions.get("ArnLike", {}).values() for value in listed(values)]
+        for operator in ("ArnEquals", "ArnLike"):
+            patterns += [value for values in conditions.get(operator, {}).values() for value in listed(values)]
         for pattern in patterns:
             if not isinstance(pattern, str) or "${" in pattern:
                 raise ValueError(f"{pattern!r} is not resolved: {statement}")

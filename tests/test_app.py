@@ -27,13 +27,23 @@ def test_synth_takes_the_settings_of_the_command_line(tmp_path):
         "approvers": "a@acme.example,b@acme.example",
         "testers": "198.51.100.0/24",
         "connection": CONNECTION,
+        "infrastructure": "acme/infra",
+        "services": "orders",
+        "tooling": "111111111111/eu-west-1",
+        "staging": "222222222222/eu-west-1",
+        "production": "333333333333/eu-west-1",
+        "account": "111111111111",
+        "regions": "eu-west-1,us-east-1",
     }
     options = [option for name, value in settings.items() for option in ("-c", f"{name}={value}")]
     cdk("synth", "--quiet", "--output", str(tmp_path), *options)
     templates = {path.name.split(".")[0]: json.loads(path.read_text()) for path in tmp_path.glob("*.template.json")}
-    released = {"GitHubToEc2", "Ec2BlueGreen", "EcsCanary", "LambdaCanary"}
-    assert set(templates) == released | {"PullRequestChecks"}
-    for name in released:
+    released = {"GitHubToEc2", "Ec2BlueGreen", "EcsCanary", "LambdaCanary", "ChangeSet", "MultiSource"}
+    elsewhere = {"ServiceStaging", "ServiceProduction", "Service-eu-west-1", "Service-us-east-1", "Artifacts-us-east-1"}
+    assert set(templates) == released | elsewhere | {
+        *("Branches", "MultiRegion", "PullRequestChecks", "ServicePerPipeline", "StagingToProduction")
+    }
+    for name in released | {"StagingToProduction"}:
         pipeline = only(templates[name], "AWS::CodePipeline::Pipeline")
         source = pipeline["Stages"][0]["Actions"][0]["Configuration"]
         assert (source["FullRepositoryId"], source["BranchName"]) == ("acme/shop", "release")
@@ -46,5 +56,8 @@ def test_synth_takes_the_settings_of_the_command_line(tmp_path):
 
 
 def test_ls_lists_the_bundled_stacks(tmp_path):
-    """Pull requests are checked once there is a connection: CodeBuild makes the webhook while the stack is deployed."""
-    assert cdk("ls", "--output", str(tmp_path)).split() == ["GitHubToEc2", "Ec2BlueGreen", "EcsCanary", "LambdaCanary"]
+    """Not those that wait for a connection's handshake, or for accounts and regions."""
+    assert cdk("ls", "--output", str(tmp_path)).split() == [
+        *("GitHubToEc2", "Ec2BlueGreen", "EcsCanary", "LambdaCanary", "ChangeSet", "MultiSource", "Branches"),
+        "ServicePerPipeline",
+    ]

@@ -54,7 +54,8 @@ def test_it_holds_the_library_and_only_the_library(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"code_family_constructs"}
-    for needed in ("py.typed", "deploy/boot.sh", "handlers/empty_bucket.py", "local/__main__.py", "testing.py"):
+    files = ("py.typed", "deploy/boot.sh", "handlers/empty_bucket.py", "local/__main__.py", "local/credentials.js")
+    for needed in (*files, "testing.py"):
         assert f"code_family_constructs/{needed}" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
@@ -67,6 +68,7 @@ def test_it_declares_what_it_needs(wheel):
         "aws-cdk-lib",
         "constructs",
         "pyyaml",
+        "tzdata",
     }
 
 

@@ -61,7 +61,7 @@ class SecretField:
 
 
 def environment_variables(
-    at: Construct, variables: "Mapping[str, Value]"
+    at: Construct | str, variables: "Mapping[str, Value]"
 ) -> tuple[dict[str, codebuild.BuildEnvironmentVariable], list[Statement]]:
     """The variables for CodeBuild, and what the build's role needs to read them.
 
@@ -107,7 +107,7 @@ def _secret_arn(reference: str) -> str:
 _Type = codebuild.BuildEnvironmentVariableType
 
 
-def _variable(at: Construct, name: str, value: Any) -> tuple[codebuild.BuildEnvironmentVariable, list[Statement]]:
+def _variable(at: Construct | str, name: str, value: Any) -> tuple[codebuild.BuildEnvironmentVariable, list[Statement]]:
     if isinstance(value, str):
         _check_plain(at, name, value)
         return codebuild.BuildEnvironmentVariable(value=value, type=_Type.PLAINTEXT), []
@@ -150,7 +150,7 @@ def _of_secret(field: SecretField) -> tuple[codebuild.BuildEnvironmentVariable, 
     ]
 
 
-def _check_name(at: Construct, name: str) -> None:
+def _check_name(at: Construct | str, name: str) -> None:
     if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
         raise ConfigurationError(
             f"{name!r} is no name of a variable", at=at, fix="use letters, digits and underscores, no digit first"
@@ -165,12 +165,14 @@ def _check_name(at: Construct, name: str) -> None:
         )
 
 
-def _check_plain(at: Construct, name: str, value: str) -> None:
+def _check_plain(at: Construct | str, name: str, value: str) -> None:
     # Here, since the grammar of buildspecs is much to read and most projects have no variables.
     from code_family_constructs.build.buildspec_checks import credential_in, sounds_secret
 
     if unresolved(value):
-        if "{{resolve:secretsmanager:" in flat(at, value) or "{{resolve:ssm-secure:" in flat(at, value):
+        # What a token stands for can only be told in a stack.
+        text = value if isinstance(at, str) else flat(at, value)
+        if "{{resolve:secretsmanager:" in text or "{{resolve:ssm-secure:" in text:
             what = "a secret, which CloudFormation would write into the project"
         else:
             return

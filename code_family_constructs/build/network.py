@@ -86,11 +86,11 @@ def network(scope: Construct, vpc: ec2.IVpc, subnet_ids: "Sequence[str]", *, doc
         codebuild.CfnProject.VpcConfigProperty(
             vpc_id=vpc.vpc_id, subnets=list(subnet_ids), security_group_ids=[group_id]
         ),
-        _permissions(subnet_ids, group_id),
+        network_permissions(subnet_ids, group_id),
     )
 
 
-def _permissions(subnet_ids: "Sequence[str]", security_group_id: str) -> "list[Statement]":
+def network_permissions(subnet_ids: "Sequence[str]", security_group_id: str) -> "list[Statement]":
     """As AWS has it, but with the subnets wherever IAM can tell them apart.
 
     https://docs.aws.amazon.com/codebuild/latest/userguide/auth-and-access-control-iam-identity-based-access-control.html#customer-managed-policies-example-create-vpc-network-interface

@@ -194,6 +194,7 @@ class BuildProject(Construct):
             )
             check_buildspec(self, buildspec, surroundings)
             of_variables += permissions_of_buildspec(buildspec.env)
+        self._buildspec = None if isinstance(buildspec, str) else buildspec
         text = buildspec if isinstance(buildspec, str) else buildspec.render()
 
         self.log_group = logs.LogGroup(self, "Logs", retention=log_retention, removal_policy=RemovalPolicy.DESTROY)
@@ -287,6 +288,37 @@ class BuildProject(Construct):
         """Lets the build do more: what its commands do with AWS."""
         self._role.allow(*statements)
 
+    def check_outputs(self, names: Sequence[str]) -> None:
+        """Compares the artifacts that a pipeline takes with a buildspec that is part of the project.
+
+        Args:
+            names: Names of the artifacts: of several, each is the identifier of a secondary artifact.
+
+        Raises:
+            ConfigurationError: The buildspec makes other ones, and each build would fail.
+
+        https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-CodeBuild.html
+        """
+        if self._buildspec is None or not names:
+            return
+        artifacts = self._buildspec.artifacts
+        made = dict(artifacts.secondary_artifacts) if artifacts is not None else {}
+        if artifacts is None:
+            raise ConfigurationError(
+                f"a pipeline takes artifact {names[0]!r} of the build, whose buildspec makes none",
+                at=self,
+                fix="give the Buildspec artifacts=Artifacts(files=[…])",
+            )
+        missing = [name for name in names if name not in made] if len(names) > 1 else []
+        if missing:
+            raise ConfigurationError(
+                f"a pipeline takes artifact {missing[0]!r} of the build, and the buildspec's secondary artifacts are "
+                f"{', '.join(made) or 'none'}",
+                at=self,
+                fix=f"give its Artifacts secondary_artifacts={{{missing[0]!r}: …}}, "
+                "or name in the pipeline what it makes",
+            )
+
     def use_artifacts(self, key: kms.IKey, key_arn: str, statements: Sequence[Statement]) -> None:
         """Binds the project to a pipeline's artifacts: called by the pipeline that runs it.
 
@@ -312,6 +344,8 @@ class BuildProject(Construct):
                 fix="give both pipelines the same artifact_store=, or each a BuildProject of its own",
             )
         self._key = key
+        resource: Any = self.project.node.default_child
+        resource.encryption_key = key_arn
         self._role.allow(*statements)
         if self._log_key is None:
             self._encrypt_log(key_arn)

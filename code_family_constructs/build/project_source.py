@@ -1,6 +1,5 @@
 """Floor 1: where a project gets what it builds, when no pipeline hands it over."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -10,6 +9,7 @@ from aws_cdk import aws_codebuild as codebuild
 from code_family_constructs.build.access import decrypt, read_objects
 from code_family_constructs.errors import ConfigurationError
 from code_family_constructs.permissions import Statement
+from code_family_constructs.repositories import BITBUCKET, GITHUB, GITHUB_ENTERPRISE, GITLAB, GITLAB_SELF_MANAGED
 from code_family_constructs.tokens import unresolved
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class ProjectSource:
         Raises:
             ConfigurationError: The repository is not `owner/name`, or the depth is no count.
         """
-        _check_repository("ProjectSource.github", repository, r"[\w.-]+/[\w.-]+")
+        (GITHUB if host == "github.com" else GITHUB_ENTERPRISE).check("ProjectSource.github", repository)
         return ProjectSource(
             type="GITHUB" if host == "github.com" else "GITHUB_ENTERPRISE",
             location=f"https://{host}/{repository}.git",
@@ -119,7 +119,7 @@ class ProjectSource:
         Raises:
             ConfigurationError: The repository is not `group/name`, or the depth is no count.
         """
-        _check_repository("ProjectSource.gitlab", repository, r"[\w.-]+(?:/[\w.-]+)+")
+        (GITLAB if host == "gitlab.com" else GITLAB_SELF_MANAGED).check("ProjectSource.gitlab", repository)
         return ProjectSource(
             type="GITLAB" if host == "gitlab.com" else "GITLAB_SELF_MANAGED",
             location=f"https://{host}/{repository}.git",
@@ -154,7 +154,7 @@ class ProjectSource:
         Raises:
             ConfigurationError: The repository is not `workspace/name`, or the depth is no count.
         """
-        _check_repository("ProjectSource.bitbucket", repository, r"[\w.-]+/[\w.-]+")
+        BITBUCKET.check("ProjectSource.bitbucket", repository)
         return ProjectSource(
             type="BITBUCKET",
             location=f"https://bitbucket.org/{repository}.git",
@@ -237,13 +237,6 @@ class ProjectSource:
             ),
             # Only these providers take it: https://docs.aws.amazon.com/codebuild/latest/APIReference/API_ProjectSource.html
             report_build_status=self.report_build_status if self.connection else None,
-        )
-
-
-def _check_repository(at: str, repository: str, form: str) -> None:
-    if not unresolved(repository) and (not re.fullmatch(form, repository) or repository.endswith(".git")):
-        raise ConfigurationError(
-            f"repository {repository!r} is not owner/name", at=at, fix="write it without an address: 'acme/shop'"
         )
 
 

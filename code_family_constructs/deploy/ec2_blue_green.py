@@ -6,18 +6,18 @@ from typing import Any
 
 from aws_cdk import Aws, CustomResource, Duration
 from aws_cdk import aws_codedeploy as codedeploy
-from aws_cdk import aws_codepipeline_actions as actions
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from constructs import Construct
 
-from code_family_constructs.deploy import DeployAction, DeployContext
+from code_family_constructs.actions import ActionContext, StageAction
 from code_family_constructs.deploy.ec2_config import check_config, config_name, server_config
 from code_family_constructs.deploy.ec2_fleet import Ec2BlueGreenFleet
 from code_family_constructs.deploy.ec2_targets import (
     APPLICATION_NAME,
     DESCRIBE_REASON,
     Ec2Targets,
+    deploy_by_codedeploy,
     pipeline_statements,
 )
 from code_family_constructs.deploy.to_ec2 import OutdatedInstancesStrategy
@@ -152,6 +152,7 @@ class Ec2BlueGreenDeployment(Construct):
             ],
         )
         self.role = self._role.role
+        self._name = name
         self.application = codedeploy.ServerApplication(self, "Application", application_name=name)
         self.owner = PythonFunction(
             self,
@@ -230,7 +231,7 @@ class Ec2BlueGreenDeployment(Construct):
         if fleet is not None and fleet.test_target_group is not None:
             self._lead_test_traffic(name, fleet.test_target_group.target_group_arn)
 
-    def deploy_action(self, context: DeployContext) -> DeployAction:
+    def stage_action(self, context: ActionContext) -> StageAction:
         if self._fleet is None:
             raise ConfigurationError(
                 "CodePipeline cannot name the new instances of a deployment to instances that are there already",
@@ -238,15 +239,15 @@ class Ec2BlueGreenDeployment(Construct):
                 fix="give this deployment a fleet=, or start it by hand: "
                 "aws deploy create-deployment --target-instances …",
             )
-        return DeployAction(
-            action=actions.CodeDeployServerDeployAction(
-                action_name=context.action_name,
-                deployment_group=self.deployment_group,
-                input=context.revision,
-                run_order=context.run_order,
+        return StageAction(
+            action=deploy_by_codedeploy(
+                context,
+                application_name=self._name,
+                # A reference, where there can be one: the pipeline is made after the group.
+                group_name=self._name if context.elsewhere else self.deployment_group.deployment_group_name,
             ),
             permissions=self._pipeline_statements,
-            artifact_readers=[Reader(self._fleet, self._fleet.allow)],
+            artifact_readers=[Reader(self._fleet, self._fleet.allow, roles=[self._fleet.role])],
         )
 
     def _watch(self, health: HealthGate) -> None:

@@ -9,9 +9,11 @@ from weakref import WeakKeyDictionary
 from aws_cdk import Stack
 from aws_cdk import aws_autoscaling as autoscaling
 from aws_cdk import aws_codedeploy as codedeploy
+from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_iam as iam
 from constructs import Construct, IConstruct
 
+from code_family_constructs.actions import ActionContext, DeclaredAction
 from code_family_constructs.deploy.ec2_fleet import Ec2Fleet
 from code_family_constructs.errors import ConfigurationError
 from code_family_constructs.names import NameRule, check_count, check_list
@@ -144,7 +146,7 @@ class Ec2Targets:
                 )
 
     def readers(self, at: Construct, *, before: Callable[[], Construct] | None = None) -> list[Reader]:
-        """What lets the instances do what statements say, as `DeployAction.artifact_readers` takes it.
+        """What lets the instances do what statements say, as `StageAction.artifact_readers` takes it.
 
         Creates a managed policy for roles that are not a fleet's, under `at`, when there are any.
 
@@ -153,7 +155,7 @@ class Ec2Targets:
             before: Returns what is to wait for this policy; asked when there are statements.
         """
         if self.fleet is not None:
-            return [Reader(self.fleet, self.fleet.allow)]
+            return [Reader(self.fleet, self.fleet.allow, roles=[self.fleet.role])]
         roles = self.instance_roles
         owned = [group for group in self.auto_scaling_groups if isinstance(group, autoscaling.AutoScalingGroup)]
         if roles is None and (len(owned) < len(self.auto_scaling_groups) or self.tagged):
@@ -178,7 +180,7 @@ class Ec2Targets:
             if policies and before is not None:
                 before().node.add_dependency(*policies)
 
-        return [Reader(at, allow)]
+        return [Reader(at, allow, roles=roles)]
 
     def service_statements(self) -> list[Statement]:
         """What of the managed policy AWSCodeDeployRole an in-place deployment to these targets uses.
@@ -254,6 +256,18 @@ def traffic(balancer: codedeploy.LoadBalancer) -> Statement:
         actions=_MOVE_TARGETS,
         resources=[arn("elasticloadbalancing", f"targetgroup/{balancer.name}/*")],
         wildcard_reason="CodeDeploy knows target groups by name; the ARN also holds a random id",
+    )
+
+
+def deploy_by_codedeploy(context: ActionContext, *, application_name: str, group_name: str) -> DeclaredAction:
+    """CodePipeline's CodeDeploy action for EC2 and on-premises instances."""
+    return DeclaredAction(
+        context,
+        category=codepipeline.ActionCategory.DEPLOY,
+        provider="CodeDeploy",
+        configuration={"ApplicationName": application_name, "DeploymentGroupName": group_name},
+        inputs=[context.revision],
+        bounds=(1, 1, 0, 0),
     )
 
 

@@ -8,15 +8,14 @@ from typing import Any
 from aws_cdk import Duration, Fn, Stack
 from aws_cdk import aws_codedeploy as codedeploy
 from aws_cdk import aws_codepipeline as codepipeline
-from aws_cdk import aws_codepipeline_actions as actions
 from constructs import Construct
 
-from code_family_constructs.deploy import DeployAction, DeployContext
+from code_family_constructs.actions import ActionContext, DeclaredAction, StageAction
 from code_family_constructs.deploy.appspec import EcsAppspec
 from code_family_constructs.deploy.ecs_service import EcsTarget
 from code_family_constructs.deploy.hooks import DeploymentHook
 from code_family_constructs.deploy.traffic_routing import Shift
-from code_family_constructs.functions import PythonFunction
+from code_family_constructs.functions import PythonFunction, invoke_action, invoke_statements
 from code_family_constructs.health import HealthGate
 from code_family_constructs.names import NameRule, check_name
 from code_family_constructs.permissions import ServiceRole, Statement, arn
@@ -75,7 +74,7 @@ class CodeDeployEngine:
     """
 
     def __init__(self, at: Construct, plan: Plan, name: str) -> None:
-        self._at, self._plan = at, plan
+        self._name, self._plan = name, plan
         target = plan.target
         assert target.listener is not None
         assert target.blue_target_group is not None
@@ -146,30 +145,41 @@ class CodeDeployEngine:
             network="it calls Amazon ECS, S3 and CodePipeline; all are public endpoints",
         )
 
-    def deploy_action(self, context: DeployContext) -> DeployAction:
+    def stage_action(self, context: ActionContext) -> StageAction:
         rendered = codepipeline.Artifact(_artifact_name(context))
-        return DeployAction(
+        return StageAction(
             prepared_by=[
-                actions.LambdaInvokeAction(
-                    action_name="Render",
-                    lambda_=self._render.function,
+                invoke_action(
+                    context,
+                    self._render.name_for(context),
                     outputs=[rendered],
-                    run_order=context.run_order,
+                    action_name=f"Render{context.action_name}",
                 )
             ],
-            action=actions.CodeDeployEcsDeployAction(
-                action_name=context.action_name,
-                deployment_group=self.deployment_group,
-                task_definition_template_input=rendered,
-                app_spec_template_input=rendered,
-                container_image_inputs=[
-                    actions.CodeDeployEcsContainerImageInput(input=context.revision, task_definition_placeholder=_IMAGE)
-                ],
+            action=DeclaredAction(
+                context,
+                category=codepipeline.ActionCategory.DEPLOY,
+                provider="CodeDeployToECS",
+                configuration={
+                    "ApplicationName": self._name,
+                    # A reference, where there can be one: the pipeline is made after the group.
+                    "DeploymentGroupName": self._name
+                    if context.elsewhere
+                    else self.deployment_group.deployment_group_name,
+                    "TaskDefinitionTemplateArtifact": _artifact_name(context),
+                    "TaskDefinitionTemplatePath": "taskdef.json",
+                    "AppSpecTemplateArtifact": _artifact_name(context),
+                    "AppSpecTemplatePath": "appspec.yaml",
+                    "Image1ArtifactName": context.revision.artifact_name,
+                    "Image1ContainerName": _IMAGE,
+                },
+                inputs=[rendered, context.revision],
+                bounds=(1, 5, 0, 0),
                 run_order=context.run_order + 1,
             ),
             # https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-ECSbluegreen.html
             permissions=[
-                Statement(actions=["lambda:InvokeFunction"], resources=[self._render.function.function_arn]),
+                *invoke_statements(self._render.function.function_arn),
                 Statement(
                     actions=["codedeploy:CreateDeployment", "codedeploy:GetDeployment"], resources=[self._group_arn]
                 ),
@@ -261,15 +271,10 @@ class EcsEngine:
         alarms = {"AlarmNames": names, "Enable": bool(names), "Rollback": bool(names)}
         self._resource.add_property_override("DeploymentConfiguration.Alarms", alarms)
 
-    def deploy_action(self, context: DeployContext) -> DeployAction:
-        return DeployAction(
-            action=actions.LambdaInvokeAction(
-                action_name=context.action_name,
-                lambda_=self._release.function,
-                inputs=[context.revision],
-                run_order=context.run_order,
-            ),
-            permissions=[Statement(actions=["lambda:InvokeFunction"], resources=[self._release.function.function_arn])],
+    def stage_action(self, context: ActionContext) -> StageAction:
+        return StageAction(
+            action=invoke_action(context, self._release.name_for(context), inputs=[context.revision]),
+            permissions=invoke_statements(self._release.function.function_arn),
         )
 
 
@@ -297,7 +302,7 @@ def _settings(at: Construct, **settings: str) -> dict[str, str]:
     return {"CODE_FAMILY_RELEASE": Stack.of(at).to_json_string(settings)}
 
 
-def _artifact_name(context: DeployContext) -> str:
+def _artifact_name(context: ActionContext) -> str:
     # CodePipeline takes other characters here than in the names of stages.
     return re.sub("[^A-Za-z0-9_-]", "_", f"{context.stage_name[:80]}-{context.action_name[:12]}-Release")
 

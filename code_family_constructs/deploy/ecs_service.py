@@ -16,6 +16,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from code_family_constructs.cross_account import let_pull
 from code_family_constructs.deploy import entrance
 from code_family_constructs.deploy.ecs_traffic import (
     ApplicationTraffic,
@@ -218,6 +219,8 @@ class EcsService(Construct):
             id="ExecutionRole",
         )
         self.execution_role = self._execution_role.role
+        if repository is not None:
+            let_pull(repository, self.execution_role)
         self.task_definition = ecs.FargateTaskDefinition(
             self,
             "TaskDefinition",

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import Duration, Fn, RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from constructs import Construct
@@ -101,10 +101,13 @@ def _network(peer: str) -> "list[ipaddress.IPv4Network | ipaddress.IPv6Network]"
 
 def new_vpc(scope: Construct, logs: LogBucket, nat_gateways: int) -> ec2.Vpc:
     """A VPC over two zones, with flow logs."""
+    # CloudFormation's answer: for a stack with account and region, aws-cdk-lib would take what the CLI has looked up,
+    # and made-up zones where it has not.
+    zones = Fn.get_azs()
     vpc = ec2.Vpc(
         scope,
         "Vpc",
-        max_azs=2,
+        availability_zones=[Fn.select(0, zones), Fn.select(1, zones)],
         nat_gateways=nat_gateways,
         subnet_configuration=[
             ec2.SubnetConfiguration(

@@ -1,8 +1,6 @@
 """Floor 1: checks that a deployment to Amazon ECS or AWS Lambda waits for, and rolls back when they fail."""
 
-import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Literal
@@ -13,20 +11,16 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from code_family_constructs.deploy.own_check import Check, own_check
 from code_family_constructs.errors import ConfigurationError
 from code_family_constructs.functions import PythonFunction
-from code_family_constructs.names import NameRule, check_environment_size, check_list, physical_name
+from code_family_constructs.names import NameRule, check_list, physical_name
+from code_family_constructs.own_function import OVERHEAD, check_environment, own_function, seconds_for
 from code_family_constructs.permissions import Statement
 from code_family_constructs.smoke_test import SmokeTest as SmokeTest
 
 HookPlatform = Literal["ecs", "ecs-native", "lambda"]
+Check = Callable[[Mapping[str, Any]], bool | None]
 
-# CodeDeploy gives a hook an hour, but Lambda a function fifteen minutes. Of these, thirty seconds are kept for the
-# report, which may have to be tried again, and five for the start of the check's process:
-# https://docs.aws.amazon.com/codedeploy/latest/userguide/limits.html
-_LONGEST_FUNCTION = 900
-_OVERHEAD = 35
 _FUNCTION_NAME = NameRule("function", "[A-Za-z0-9_-]", 64)
 # Read by the process that the check runs in.
 _SETTINGS = "CODE_FAMILY_HOOK"
@@ -91,7 +85,7 @@ class DeploymentHook(Construct):
         check_list(self, "security_groups", security_groups)
         seconds = _seconds(self, timeout, check)
         settings, files = (check.settings(), {}) if isinstance(check, SmokeTest) else _own_settings(self, check)
-        _check_environment(self, environment or {}, settings)
+        check_environment(self, environment or {}, _SETTINGS, settings)
         subnets = _subnets(self, vpc, vpc_subnets, security_groups, check)
 
         self._reports_to: set[str] = set()
@@ -106,11 +100,11 @@ class DeploymentHook(Construct):
             self,
             "Function",
             module="deployment_hook",
-            shared=["hook_check", "smoke_test"],
+            shared=["hook_check", "own_process", "smoke_test"],
             files=files,
             description="Checks a deployment before it goes on",
             statements=[*statements, *_network_statements(subnets, check)],
-            timeout=Duration.seconds(seconds + _OVERHEAD),
+            timeout=Duration.seconds(seconds + OVERHEAD),
             environment={**(environment or {}), _SETTINGS: Stack.of(self).to_json_string(settings)},
             concurrency="a deployment calls it a few times, and waits for it",
             failures="the deployment waits for its answer, and rolls back without one",
@@ -255,13 +249,7 @@ def _remedy(platform: HookPlatform, name: str) -> str:
 
 def _seconds(at: Construct, timeout: Duration, check: Check | SmokeTest) -> int:
     """The time for the check, in which it has to fit."""
-    most = _LONGEST_FUNCTION - _OVERHEAD
-    fix = f"use whole seconds from 1 to {most}, since Lambda ends after 15 minutes and the report takes its time"
-    if timeout.is_unresolved():
-        raise ConfigurationError("a timeout that is only known when the stack is deployed", at=at, fix=fix)
-    seconds = timeout.to_milliseconds() / 1000
-    if not 1 <= seconds <= most or seconds != int(seconds):
-        raise ConfigurationError(f"a check of {seconds:g} seconds", at=at, fix=fix)
+    seconds = seconds_for(at, timeout, "check")
     longest = check.longest() if isinstance(check, SmokeTest) else None
     if longest is not None and longest > seconds:
         raise ConfigurationError(
@@ -269,32 +257,12 @@ def _seconds(at: Construct, timeout: Duration, check: Check | SmokeTest) -> int:
             at=at,
             fix="give it fewer retries, shorter waits and timeouts, or the hook a longer timeout=",
         )
-    return int(seconds)
+    return seconds
 
 
 def _own_settings(at: Construct, check: Check) -> tuple[dict[str, Any], dict[str, str]]:
-    found = own_check(at, check)
+    found = own_function(at, check, noun="check", example="is_healthy(deployment)")
     return {"file": found.file, "function": found.function}, {found.file: found.source}
-
-
-# https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
-_RESERVED = {
-    *("_HANDLER", "_X_AMZN_TRACE_ID", "AWS_DEFAULT_REGION", "AWS_REGION", "AWS_EXECUTION_ENV", "AWS_ACCESS_KEY"),
-    *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR"),
-}
-
-
-def _check_environment(at: Construct, environment: Mapping[str, str], settings: Mapping[str, Any]) -> None:
-    for name in environment:
-        if name in _RESERVED or name.startswith("AWS_LAMBDA_") or name == _SETTINGS:
-            raise ConfigurationError(f"environment variable {name} is taken", at=at, fix="call it otherwise")
-        if not re.fullmatch("[A-Za-z][A-Za-z0-9_]+", name):
-            raise ConfigurationError(
-                f"environment variable {name!r}, which Lambda refuses",
-                at=at,
-                fix="use letters, digits and underscores, two or more, a letter first",
-            )
-    check_environment_size(at, {**environment, _SETTINGS: json.dumps(settings, ensure_ascii=False)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,11 @@ import jsii
 from aws_cdk import Annotations, Duration, IStableStringProducer, Lazy, Stack
 from aws_cdk import aws_codedeploy as codedeploy
 from aws_cdk import aws_codepipeline as codepipeline
-from aws_cdk import aws_codepipeline_actions as actions
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from code_family_constructs.deploy import DeployAction, DeployContext
+from code_family_constructs.actions import ActionContext, DeclaredAction, StageAction
+from code_family_constructs.deploy.action_settings import log_statements
 from code_family_constructs.deploy.hooks import DeploymentHook
 from code_family_constructs.deploy.lambda_alias import (
     APPLICATION_NAME,
@@ -27,10 +25,10 @@ from code_family_constructs.deploy.lambda_alias import (
 )
 from code_family_constructs.deploy.traffic_routing import shift_of
 from code_family_constructs.errors import ConfigurationError
-from code_family_constructs.functions import PythonFunction
+from code_family_constructs.functions import PythonFunction, invoke_action, invoke_statements
 from code_family_constructs.health import HealthGate
 from code_family_constructs.names import physical_name
-from code_family_constructs.permissions import Statement, arn
+from code_family_constructs.permissions import Statement
 
 # CodePipeline gives a Lambda action a day; of it, an hour is for the update of the code and for hooks.
 # https://docs.aws.amazon.com/codepipeline/latest/userguide/limits.html
@@ -162,7 +160,7 @@ class LambdaCodeDeployment(Construct):
         self.releaser = self._releaser.function
         # Lambda would call it again after a crash, when the pipeline may be on to the next release.
         self.releaser.configure_async_invoke(retry_attempts=0)
-        self._action: actions.LambdaInvokeAction | None = None
+        self._action: DeclaredAction | None = None
 
     @property
     def function_version(self) -> str:
@@ -175,23 +173,13 @@ class LambdaCodeDeployment(Construct):
             raise _no_version_yet(self)
         return self._action.variable("FunctionVersion")
 
-    def deploy_action(self, context: DeployContext) -> DeployAction:
-        self._action = actions.LambdaInvokeAction(
-            action_name=context.action_name,
-            lambda_=self.releaser,
-            inputs=[context.revision],
-            run_order=context.run_order,
+    def stage_action(self, context: ActionContext) -> StageAction:
+        self._action = invoke_action(
+            context, self._releaser.name_for(context), inputs=[context.revision], namespace=context.namespace
         )
-        return DeployAction(
+        return StageAction(
             action=self._action,
-            permissions=[
-                Statement(actions=["lambda:InvokeFunction"], resources=[self.releaser.function_arn]),
-                Statement(
-                    actions=["lambda:ListFunctions"],
-                    resources=["*"],
-                    wildcard_reason="the list of functions has no resource-level permissions",
-                ),
-            ],
+            permissions=invoke_statements(self.releaser.function_arn),
         )
 
 
@@ -259,7 +247,7 @@ class LambdaActionDeployment(Construct):
         self.health = gate_of(self, health, function, self._function_name, alias_name)
         self.health.on_added(lambda _: _check_alarms(self, self.health))
         self.version, self.alias = _first_alias(self, function, alias_name)
-        self._action: _LambdaDeployAction | None = None
+        self._action: DeclaredAction | None = None
 
     @property
     def function_version(self) -> str:
@@ -270,21 +258,26 @@ class LambdaActionDeployment(Construct):
         """
         if self._action is None:
             raise _no_version_yet(self)
-        return self._action.function_version
+        return self._action.variable("FunctionVersion")
 
-    def deploy_action(self, context: DeployContext) -> DeployAction:
-        self._action = _LambdaDeployAction(
+    def stage_action(self, context: ActionContext) -> StageAction:
+        _check_place(self, context)
+        self._action = DeclaredAction(
             context,
-            {
+            category=codepipeline.ActionCategory.DEPLOY,
+            provider="Lambda",
+            configuration={
                 "FunctionName": self._function_name,
                 "FunctionAlias": self._alias_name,
                 "DeployStrategy": self._shift.name,
                 # Late, for alarms that are added to the gate after the stage was.
                 "Alarms": Lazy.string(_AlarmNames(self.health)),
             },
+            inputs=[context.revision],
+            bounds=(0, 1, 0, 0),
+            namespace=context.namespace,
         )
-        log = arn("logs", f"log-group:/aws/codepipeline/{context.pipeline_name}")
-        return DeployAction(
+        return StageAction(
             action=self._action,
             permissions=[
                 Statement(
@@ -304,40 +297,9 @@ class LambdaActionDeployment(Construct):
                     resources=["*"],
                     wildcard_reason="cloudwatch:DescribeAlarms sees composite alarms only with *",
                 ),
-                Statement(actions=["logs:CreateLogGroup"], resources=[log]),
-                Statement(
-                    actions=["logs:CreateLogStream", "logs:PutLogEvents"],
-                    resources=[f"{log}:log-stream:*"],
-                    wildcard_reason="CodePipeline names log streams at run time; the log group is this pipeline's own",
-                ),
+                *log_statements(context),
             ],
         )
-
-
-class _LambdaDeployAction(actions.Action):
-    """The action, which aws-cdk-lib has no class for."""
-
-    def __init__(self, context: DeployContext, configuration: dict[str, str]) -> None:
-        super().__init__(
-            action_name=context.action_name,
-            category=codepipeline.ActionCategory.DEPLOY,
-            provider="Lambda",
-            owner="AWS",
-            version="1",
-            run_order=context.run_order,
-            inputs=[context.revision],
-            artifact_bounds=codepipeline.ActionArtifactBounds(min_inputs=0, max_inputs=1, min_outputs=0, max_outputs=0),
-        )
-        self._configuration = configuration
-
-    def _bound(
-        self, scope: Construct, stage: codepipeline.IStage, *, bucket: s3.IBucket, role: iam.IRole
-    ) -> codepipeline.ActionConfig:
-        return codepipeline.ActionConfig(configuration=self._configuration)
-
-    @property
-    def function_version(self) -> str:
-        return self._variable_expression("FunctionVersion")
 
 
 @jsii.implements(IStableStringProducer)
@@ -373,6 +335,16 @@ def _check_alarms(at: Construct, health: HealthGate) -> None:
             f"{_MOST_ALARMS}",
             at=at,
             fix="put some of them into a cloudwatch.CompositeAlarm and add that, or use LambdaCodeDeployment",
+        )
+
+
+def _check_place(at: Construct, context: ActionContext) -> None:
+    if context.elsewhere:
+        raise ConfigurationError(
+            "the Lambda deploy action for a function in another account or region needs the names of function and "
+            "alarms as text",
+            at=at,
+            fix="use LambdaCodeDeployment, which needs neither",
         )
 
 

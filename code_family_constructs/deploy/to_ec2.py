@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from aws_cdk import Annotations
 from aws_cdk import aws_autoscaling as autoscaling
 from aws_cdk import aws_codedeploy as codedeploy
-from aws_cdk import aws_codepipeline_actions as actions
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from code_family_constructs.deploy import DeployAction, DeployContext
+from code_family_constructs.actions import ActionContext, StageAction
 from code_family_constructs.deploy.ec2_config import check_config, config_name, server_config
 from code_family_constructs.deploy.ec2_fleet import Ec2Fleet
 from code_family_constructs.deploy.ec2_targets import (
     APPLICATION_NAME,
     Ec2Targets,
+    deploy_by_codedeploy,
     pipeline_statements,
 )
 from code_family_constructs.deploy.triggers import DeploymentTrigger, check_triggers
@@ -150,7 +150,7 @@ class Ec2Deployment(Construct):
             ],
         )
         self.role = self._role.role
-        self._by_name: codedeploy.IServerDeploymentGroup | None = None
+        self._name = name
         self.application = codedeploy.ServerApplication(self, "Application", application_name=name)
         self.deployment_group = codedeploy.ServerDeploymentGroup(
             self,
@@ -209,21 +209,13 @@ class Ec2Deployment(Construct):
         )
         return list(policies.add(targets.group_statements()).values())
 
-    def deploy_action(self, context: DeployContext) -> DeployAction:
-        if self._by_name is None:
-            # Given the group itself, aws-cdk-lib grants its instances `s3:GetObject*`, `s3:List*` and more.
-            self._by_name = codedeploy.ServerDeploymentGroup.from_server_deployment_group_attributes(
-                self,
-                "ByName",
-                application=self.application,
-                deployment_group_name=self.deployment_group.deployment_group_name,
-            )
-        return DeployAction(
-            action=actions.CodeDeployServerDeployAction(
-                action_name=context.action_name,
-                deployment_group=self._by_name,
-                input=context.revision,
-                run_order=context.run_order,
+    def stage_action(self, context: ActionContext) -> StageAction:
+        return StageAction(
+            action=deploy_by_codedeploy(
+                context,
+                application_name=self._name,
+                # A reference, where there can be one: the pipeline is made after the group.
+                group_name=self._name if context.elsewhere else self.deployment_group.deployment_group_name,
             ),
             permissions=self._pipeline_statements,
             artifact_readers=self._readers,

@@ -9,7 +9,7 @@ from aws_cdk import aws_codedeploy as codedeploy
 from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
-from code_family_constructs.deploy import DeployAction, DeployContext
+from code_family_constructs.actions import ActionContext, StageAction
 from code_family_constructs.deploy.ecs_engines import CodeDeployEngine, EcsEngine, Plan
 from code_family_constructs.deploy.ecs_service import EcsService, EcsTarget
 from code_family_constructs.deploy.hooks import DeploymentHook, HookPlatform, check_hooks
@@ -150,8 +150,8 @@ class EcsDeployment(Construct):
             self.application = self._engine.application
             self.deployment_group = self._engine.deployment_group
 
-    def deploy_action(self, context: DeployContext) -> DeployAction:
-        return self._engine.deploy_action(context)
+    def stage_action(self, context: ActionContext) -> StageAction:
+        return self._engine.stage_action(context)
 
 
 # Each service is deployed by one deployment: CodeDeploy takes one group for a service, and Amazon ECS has one strategy.

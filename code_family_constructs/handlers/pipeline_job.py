@@ -43,7 +43,7 @@ def read_artifact(data: dict[str, Any], name: str) -> str:
     """Text of a file in the root of the action's input artifact."""
     (artifact,) = data["inputArtifacts"]
     location = artifact["location"]["s3Location"]
-    found = _s3(data).get_object(Bucket=location["bucketName"], Key=location["objectKey"])
+    found = artifact_client(data).get_object(Bucket=location["bucketName"], Key=location["objectKey"])
     if found["ContentLength"] > LARGEST_ARTIFACT:
         raise RuntimeError(
             f"artifact {artifact['name']} has {found['ContentLength']} bytes; give one that tells of images alone"
@@ -64,10 +64,12 @@ def write_artifact(data: dict[str, Any], files: Mapping[str, str]) -> None:
             archive.writestr(name, text)
     key = data.get("encryptionKey")
     encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key["id"]} if key else {}
-    _s3(data).put_object(Bucket=location["bucketName"], Key=location["objectKey"], Body=bundle.getvalue(), **encryption)
+    artifact_client(data).put_object(
+        Bucket=location["bucketName"], Key=location["objectKey"], Body=bundle.getvalue(), **encryption
+    )
 
 
-def _s3(data: dict[str, Any]) -> Any:
+def artifact_client(data: dict[str, Any]) -> Any:
     """The job's own credentials: they reach the artifacts of this execution, the function's role reaches none."""
     credentials = data["artifactCredentials"]
     return boto3.client(

@@ -84,7 +84,7 @@ class Release:
         self.function, self.alias = settings["function"], settings["alias"]
         self.group = {"applicationName": settings["application"], "deploymentGroupName": settings["group"]}
         self.hooks: Mapping[str, str] = settings["hooks"]
-        self.keep: int | None = settings["keep"]
+        self.keep: int | None = settings.get("keep")
         self.data, self.context = data, context
         self.lambda_ = boto3.client("lambda", config=PATIENT)
         self.codedeploy = boto3.client("codedeploy", config=PATIENT)

@@ -57,6 +57,7 @@ def _serve(endpoint: Endpoint) -> int:
             print(f"export {name}={shlex.quote(value)}")
         print("unset AWS_PROFILE AWS_SESSION_TOKEN")
         print(f"# Then: cdk bootstrap aws://{endpoint.account}/{endpoint.region} && cdk deploy")
+        print("# It has every other account and region as well, for stacks with env= of theirs.")
         print("# Ctrl-C ends it, and with it all that was deployed.", flush=True)
         endpoint.wait()
     return 0

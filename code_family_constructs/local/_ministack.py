@@ -17,11 +17,14 @@ from ministack.services import cloudformation as _cloudformation
 from ministack.services import cloudwatch as _cloudwatch
 from ministack.services import ec2 as _ec2
 from ministack.services import ecr as _ecr
+from ministack.services import iam as _iam
 from ministack.services import lambda_svc as _lambda
 from ministack.services import ssm as _ssm
+from ministack.services.cloudformation import changesets as _changesets
 from ministack.services.cloudformation import custom_resource as _custom_resource
 from ministack.services.cloudformation import drift as _drift
 from ministack.services.cloudformation import engine as _engine
+from ministack.services.cloudformation import handlers as _handlers
 from ministack.services.cloudformation import provisioners as _provisioners
 from ministack.services.cloudformation import stacks as _stacks
 
@@ -96,6 +99,22 @@ def physical_name(stack: str, logical_id: str, max_length: int) -> str:
     return name
 
 
+def tell_names_apart() -> None:
+    """Have CloudFormation generate other names in each account and region; ministack looks at stack and id alone."""
+    generate = _provisioners._physical_name
+
+    def of_this_scope(stack: str, logical_id: str, *, seeded: bool = True, **options: Any) -> str:
+        seed = _provisioners._NAME_SEED
+        before = seed.set(f"{account_id()}:{region()}:{seed.get() if seeded else ''}")
+        try:
+            name: str = generate(stack, logical_id, **options)
+        finally:
+            seed.reset(before)
+        return name
+
+    _provisioners._physical_name = of_this_scope
+
+
 def around_invocations(wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
     """Wrap what runs the Lambda function of a custom resource: `(function record, event) → result`."""
     _lambda._execute_function_with_config_scope = wrap(_lambda._execute_function_with_config_scope)
@@ -156,6 +175,27 @@ def attribute_of_resource(stack: str, logical_id: str, name: str) -> Any:
     value = _provisioners._cfn_wait_condition_definition(stack, logical_id).get(name)
     parameters = {item["ParameterKey"]: {"Value": item["ParameterValue"]} for item in record["Parameters"]}
     return _engine._resolve_refs(value, record["_resources"], parameters, {}, {}, stack, record["StackId"])
+
+
+def around_references(wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+    """Wrap what resolves the functions of a template: `(value, what the template and its stack have so far, …)`.
+
+    It calls itself for what is inside of a value.
+    """
+    resolve = wrap(_engine._resolve_refs)
+    for module in (_engine, _stacks, _changesets, _handlers):
+        module._resolve_refs = resolve
+
+
+def stack_elsewhere(account: str, region: str, name: str) -> dict[str, Any] | None:
+    """Return the record of a stack in an account and region; None when there is none, or no more."""
+    record: dict[str, Any] | None = _cloudformation._stacks.get_scoped(account, region, name)
+    return None if record is None or record["StackStatus"] == "DELETE_COMPLETE" else record
+
+
+def has_role(account: str, name: str) -> bool:
+    """Whether an account has an IAM role."""
+    return bool(_iam._roles.contains_scoped(account, None, name))
 
 
 def around_repositories(wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:

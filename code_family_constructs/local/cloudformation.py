@@ -1,7 +1,8 @@
-"""Two manners of CloudFormation that ministack's lacks.
+"""Three manners of CloudFormation that ministack's lacks.
 
 An answer waits for a running operation: the CDK CLI sleeps five seconds when it has to ask again, and operations here
-take milliseconds. And a resource that an update leaves as it is has no events in it.
+take milliseconds. A resource that an update leaves as it is has no events in it. And the names that stacks of one name
+generate differ by account and region: roles of two regions share an account.
 """
 
 import asyncio
@@ -87,3 +88,4 @@ def _resource(stack: str, logical_id: str) -> tuple[str, str, str, str]:
 
 _ministack.around_updates(note_untouched)
 _ministack.around_events(leave_out_untouched)
+_ministack.tell_names_apart()

@@ -1,16 +1,13 @@
 """AWS CodePipeline pipelines: their structure, versions, tags and stage transitions.
 
 Not modelled: executions, webhooks and custom action types. Since no execution makes a job, whatever a Lambda function
-reports for one is kept, whoever invoked it: AcknowledgeJob tells how it ended, GetJobDetails where it goes on. The
-structure is checked as CreatePipeline does it: what a source stage may hold, unique names, artifacts that an earlier
-action makes, and what only a V2 pipeline can have.
+reports for one is kept, whoever invoked it: AcknowledgeJob tells how it ended, GetJobDetails where it goes on.
 """
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
-from code_family_constructs.local import _ministack
+from code_family_constructs.local import _ministack, pipeline_checks
 from code_family_constructs.local.framework import (
     Api,
     ApiError,
@@ -260,70 +257,12 @@ def _job(identifier: str) -> Json:
 
 
 def _accepted(pipeline: Json, version: int) -> Json:
-    problem = next(_problems(pipeline), None)
-    if problem:
-        raise ApiError("InvalidStructureException", problem)
+    pipeline_checks.check(pipeline)
     for action in (action for stage in pipeline["stages"] for action in stage["actions"]):
         action.setdefault("runOrder", 1)
         for key, empty in (("configuration", {}), ("inputArtifacts", []), ("outputArtifacts", [])):
             action.setdefault(key, empty)
     return {"executionMode": "SUPERSEDED", "pipelineType": "V1", **pipeline, "version": version}
-
-
-def _problems(pipeline: Json) -> Iterator[str]:
-    stages = pipeline["stages"]
-    if len(stages) < 2:
-        yield f"Pipeline has only {len(stages)} stage(s). There should be a minimum of 2 stages in a pipeline"
-    if ("artifactStore" in pipeline) == ("artifactStores" in pipeline):
-        yield "You must include either artifactStore or artifactStores in your pipeline, but you cannot use both"
-    yield from _repeated("stage", [stage["name"] for stage in stages])
-    made: set[str] = set()
-    for number, stage in enumerate(stages):
-        yield from _stage_problems(number, stage, made)
-        made.update(item["name"] for action in stage["actions"] for item in action.get("outputArtifacts", []))
-    if pipeline.get("pipelineType", "V1") == "V1":
-        yield from _needs_v2(pipeline)
-
-
-def _stage_problems(number: int, stage: Json, made: set[str]) -> Iterator[str]:
-    if not stage["actions"]:
-        yield f"Stage {stage['name']} has no actions"
-    yield from _repeated("action", [action["name"] for action in stage["actions"]])
-    available = set(made)
-    for action in sorted(stage["actions"], key=lambda item: item.get("runOrder", 1)):
-        is_source = action["actionTypeId"]["category"] == "Source"
-        if number == 0 and not is_source:
-            yield f"Pipeline should start with a stage that only contains source actions; {action['name']} is not one"
-        if number > 0 and is_source:
-            yield f"Stage {stage['name']} has the source action {action['name']}; only the first stage may have one"
-        for artifact in action.get("inputArtifacts", []):
-            if artifact["name"] not in available:
-                yield (
-                    f"Action {action['name']} declares the input artifact {artifact['name']}, "
-                    "which is not an output artifact of any previous action"
-                )
-        for artifact in action.get("outputArtifacts", []):
-            if artifact["name"] in available:
-                yield f"Output artifact {artifact['name']} of {action['name']} is made by another action already"
-            available.add(artifact["name"])
-
-
-def _needs_v2(pipeline: Json) -> Iterator[str]:
-    for key in ("triggers", "variables"):
-        if pipeline.get(key):
-            yield f"Pipeline of type V1 cannot have {key}; use type V2"
-    if pipeline.get("executionMode", "SUPERSEDED") != "SUPERSEDED":
-        yield f"Pipeline of type V1 cannot have execution mode {pipeline['executionMode']}; use type V2"
-    for stage in pipeline["stages"]:
-        for key in ("beforeEntry", "onSuccess", "onFailure"):
-            if key in stage:
-                yield f"Stage {stage['name']} of a pipeline of type V1 cannot have {key}; use type V2"
-
-
-def _repeated(noun: str, names: list[str]) -> Iterator[str]:
-    for name in names:
-        if names.count(name) > 1:
-            yield f"The {noun} name {name} is used more than once"
 
 
 def _transition(record: Json, stage: str) -> Json:

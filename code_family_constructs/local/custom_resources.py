@@ -1,7 +1,8 @@
 """Custom resources fail at once when their function cannot answer; CloudFormation and ministack would wait an hour.
 
-Functions in Python run for real, on the interpreter of the endpoint whatever their runtime says. Functions in Node do
-too, but without the AWS SDK that the CDK's own handlers load, so those are refused by name.
+Functions in Python run for real, on the interpreter of the endpoint whatever their runtime says, with the account and
+region of their stack. Functions in Node do too, but without the AWS SDK that the CDK's own handlers load, so those are
+refused by name.
 """
 
 import json

@@ -6,6 +6,7 @@ the API does not have goes unnoticed.
 """
 
 import asyncio
+import contextvars
 import functools
 import json
 import re
@@ -158,9 +159,12 @@ def resource_type(name: str) -> Callable[[type[Type]], type[Type]]:
 
 
 def call(service: str, operation: str, /, **parameters: Any) -> Json:
-    """Call an API of this endpoint from inside it, as boto3 would; its errors are CloudFormation's status reasons."""
+    """Call an API of this endpoint from inside it, as boto3 would in the account and region of the request.
+
+    Its errors are CloudFormation's status reasons.
+    """
     try:
-        result: Json = getattr(_client(service, _ministack.region()), operation)(**parameters)
+        result: Json = getattr(_client(service, _ministack.account_id(), _ministack.region()), operation)(**parameters)
     except botocore.exceptions.ClientError as error:
         code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
         raise CallError(code, f"{message} (Service: {service}, Operation: {operation}, Error Code: {code})") from error
@@ -272,12 +276,12 @@ def _session() -> Any:
 
 
 @functools.cache
-def _client(service: str, region: str) -> Any:
+def _client(service: str, account: str, region: str) -> Any:
     client = _session().create_client(
         service,
         region_name=region,
         endpoint_url="http://127.0.0.1",
-        aws_access_key_id=_ministack.account_id(),
+        aws_access_key_id=account,
         aws_secret_access_key="local",  # noqa: S106 - nothing checks it
         config=Config(
             retries={"total_max_attempts": 1},
@@ -311,9 +315,10 @@ def _answer_inside(model: Any, request: Any, **_: Any) -> AWSResponse:
 
 
 def _finish_now(coroutine: Any) -> Any:
-    # CloudFormation handlers run on the event loop and are no coroutines themselves, so nothing may wait in here.
+    # CloudFormation handlers run on the event loop and are no coroutines themselves, so nothing may wait in here. In a
+    # context of its own: S3 goes on as the account of the bucket, and whoever called it must not.
     try:
-        coroutine.send(None)
+        contextvars.copy_context().run(coroutine.send, None)
     except StopIteration as done:
         return done.value
     coroutine.close()

@@ -29,9 +29,18 @@ class EndpointError(Exception):
 
 
 class Endpoint:
-    """An AWS endpoint on loopback with an account of its own, empty at each start.
+    """An AWS endpoint on loopback, empty at each start, with every account and region there could be.
+
+    A request is for the account that is its access key, or that an assumed role is in, and for the region that it is
+    signed for. Nothing has to be opened beforehand, and nothing checks who may use what.
 
     Use it as a context manager. It ends with this process, however that one ends, and takes its directory along.
+
+    Args:
+        host: An IPv4 loopback address, or `localhost`.
+        port: 0 for a free one.
+        account: Twelve digits: the account of `environment`, and of a client that names none.
+        region: Likewise.
     """
 
     def __init__(
@@ -42,7 +51,7 @@ class Endpoint:
         self._wanted_port = port
         self._process: subprocess.Popen[bytes] | None = None
         self._directory: Path | None = None
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[tuple[str, str, str], Any] = {}
         self.account = account
         self.region = region
         self.port = 0
@@ -82,7 +91,9 @@ class Endpoint:
     def environment(self) -> dict[str, str]:
         """The variables that lead the SDKs, the AWS CLI and the CDK CLI to this endpoint and keep them off the network.
 
-        CDK_HOME is private because the CDK CLI remembers there which account an access key belongs to.
+        CDK_HOME is private because the CDK CLI remembers there which account an access key belongs to. By CDK_PLUGIN it
+        has credentials for every account, so that one `cdk bootstrap` prepares several; a `plugin` in a cdk.json is
+        left out then.
         """
         return {
             "AWS_ENDPOINT_URL": self.url,
@@ -92,6 +103,7 @@ class Endpoint:
             "AWS_DEFAULT_REGION": self.region,
             "AWS_EC2_METADATA_DISABLED": "true",
             "CDK_HOME": str(self.directory / "cdk"),
+            "CDK_PLUGIN": str(Path(__file__).with_name("credentials.js")),
             "CDK_DISABLE_CLI_TELEMETRY": "true",
             "CDK_DISABLE_VERSION_CHECK": "true",
             "CDK_NOTICES": "false",
@@ -108,17 +120,24 @@ class Endpoint:
             "no_proxy": self._host,
         }
 
-    def client(self, service: str) -> Any:
-        """Return a boto3 client for a service of this endpoint, whatever profile is configured."""
-        if service not in self._clients:
-            self._clients[service] = self._session.client(
+    def client(self, service: str, *, account: str | None = None, region: str | None = None) -> Any:
+        """Return a boto3 client for a service of this endpoint, whatever profile is configured.
+
+        Args:
+            service: As boto3 calls it.
+            account: Twelve digits; the endpoint's own when left out.
+            region: The endpoint's own when left out.
+        """
+        key = (service, account or self.account, region or self.region)
+        if key not in self._clients:
+            self._clients[key] = self._session.client(
                 service,
                 endpoint_url=self.url,
-                region_name=self.region,
-                aws_access_key_id=self.account,
+                region_name=key[2],
+                aws_access_key_id=key[1],
                 aws_secret_access_key="local",  # noqa: S106 - nothing checks it
             )
-        return self._clients[service]
+        return self._clients[key]
 
     def start(self) -> None:
         """Start the process and wait until it answers; its complaint is the error when it does not."""

@@ -1,10 +1,15 @@
 """Floor 2: the encrypted bucket through which artifacts move."""
 
-from aws_cdk import Duration, RemovalPolicy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aws_cdk import CfnOutput, Duration, Fn, RemovalPolicy, Stack
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from code_family_constructs.cross_account import Admission, partition_of, unique_name
 from code_family_constructs.errors import ConfigurationError
 from code_family_constructs.permissions import Statement, acknowledge, arn, pseudo
 from code_family_constructs.storage import (
@@ -12,10 +17,48 @@ from code_family_constructs.storage import (
     check_removal_policy,
     encrypted_bucket,
     end_of_life,
+    policy_of,
     service_statement,
 )
+from code_family_constructs.tokens import unresolved
 
 _YEAR = Duration.days(365)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Access:
+    """What a role in another account or region does to a pipeline's artifacts.
+
+    Attributes:
+        objects: Actions on the artifacts themselves.
+        bucket: Actions on their bucket.
+        key: Actions on their key, as far as Amazon S3 does them.
+        key_itself: Actions on their key that the role does itself.
+    """
+
+    objects: Sequence[str]
+    key: Sequence[str]
+    bucket: Sequence[str] = ()
+    key_itself: Sequence[str] = ()
+
+
+FETCH = Access(objects=["s3:GetObject", "s3:GetObjectVersion"], key=["kms:Decrypt"])
+"""Of whoever fetches a revision, such as an instance's CodeDeploy agent."""
+
+# https://docs.aws.amazon.com/codepipeline/latest/userguide/pipelines-create-cross-account.html
+TAKE = Access(
+    objects=["s3:GetObject", "s3:GetObjectTagging", "s3:GetObjectVersion", "s3:GetObjectVersionTagging"],
+    bucket=["s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning"],
+    key=["kms:Decrypt"],
+    key_itself=["kms:DescribeKey"],
+)
+"""Of an action that takes artifacts."""
+
+MAKE = Access(
+    objects=["s3:PutObject", "s3:PutObjectAcl", "s3:PutObjectTagging"],
+    key=["kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"],
+)
+"""Of an action that makes some, besides."""
 
 
 class ArtifactStore(Construct):
@@ -31,8 +74,12 @@ class ArtifactStore(Construct):
         removal_policy: RETAIN keeps bucket and key when the stack goes; DESTROY empties and deletes both, which adds
             one small Lambda function to the stack.
         artifacts_expire_after: When artifacts are deleted, in whole days. An older release can then no longer be
-        deployed again, by a
-            rollback or by a new instance of an Auto Scaling group.
+            deployed again, by a rollback or by a new instance of an Auto Scaling group.
+
+    A pipeline that deploys to another region needs a store there too, in a stack of the pipeline's account, and to be
+    told of it (`cross_region_stores`). Other accounts know a store by the name of its bucket, so that the bucket gets
+    one that is known at synth time when the first of them, or a pipeline in another region, uses the store. Do so
+    before it holds artifacts that matter: it is then another bucket, an empty one.
 
     Raises:
         ConfigurationError: A removal policy or an expiry that S3 does not have.
@@ -49,7 +96,11 @@ class ArtifactStore(Construct):
         super().__init__(scope, id)
         check_removal_policy(self, removal_policy)
         _check_expiry(self, artifacts_expire_after)
-        self._folders: dict[str, str] = {}
+        self._folders: dict[str, tuple[str, str]] = {}
+        self._admissions: dict[tuple[str, ...], Admission] = {}
+        self._admitted = 0
+        self._output: CfnOutput | None = None
+        self._name: str | None = None
         self.key = kms.Key(
             self,
             "Key",
@@ -103,26 +154,33 @@ class ArtifactStore(Construct):
         Raises:
             ConfigurationError: Another pipeline has that folder, and each would be allowed the other's artifacts.
         """
-        folder = _folder(pipeline_name)
-        other = self._folders.setdefault(folder, pipeline_name)
-        if other != pipeline_name:
+        folder, path = _folder(pipeline_name), pipeline.node.path
+        other, whose = self._folders.setdefault(folder, (pipeline_name, path))
+        if whose != path:
             raise ConfigurationError(
                 f"pipelines {other!r} and {pipeline_name!r} would keep their artifacts in the same folder, {folder!r}",
                 at=pipeline,
                 fix=f"give pipeline_name= one that differs in its first {_FOLDER} characters, or a store each",
             )
 
-    def permissions_of_pipeline(self, pipeline_name: str) -> list[Statement]:
+    def permissions_of_pipeline(self, pipeline_name: str, *, from_other_region: bool = False) -> list[Statement]:
         """What the role of a pipeline needs of its artifacts.
+
+        Args:
+            pipeline_name: Physical name of the pipeline.
+            from_other_region: The pipeline is in another region than this store.
 
         https://docs.aws.amazon.com/codepipeline/latest/userguide/how-to-custom-role.html
         """
+        bucket_arn = self._bucket_arn_as_text() if from_other_region else self._bucket_arn
+        key_arn = self._key_arn_elsewhere() if from_other_region else self._key_arn
         return [
             Statement(
                 actions=["s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning"],
-                resources=[self._bucket_arn],
+                resources=[bucket_arn],
             ),
-            self._objects(
+            _objects(
+                bucket_arn,
                 pipeline_name,
                 "s3:GetObject",
                 "s3:GetObjectTagging",
@@ -132,42 +190,192 @@ class ArtifactStore(Construct):
                 "s3:PutObjectAcl",
                 "s3:PutObjectTagging",
             ),
-            self._use_key(),
+            _use_key(key_arn),
         ]
 
-    def permissions_of_build(self, pipeline_name: str) -> list[Statement]:
+    def permissions_of_build(self, pipeline_name: str, *, makes: bool = True) -> list[Statement]:
         """What the role of a build needs to read its input and write its output.
+
+        Args:
+            pipeline_name: The pipeline that it works for.
+            makes: Whether it has output: what only tests must not be able to replace what is
+                deployed.
 
         https://docs.aws.amazon.com/codebuild/latest/userguide/setting-up-service-role.html
         """
+        bucket = Statement(actions=["s3:GetBucketAcl", "s3:GetBucketLocation"], resources=[self._bucket_arn])
+        if not makes:
+            return [bucket, *self.permissions_of_reader(pipeline_name)]
         return [
-            Statement(actions=["s3:GetBucketAcl", "s3:GetBucketLocation"], resources=[self._bucket_arn]),
-            self._objects(pipeline_name, "s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"),
-            self._use_key(),
+            bucket,
+            _objects(self._bucket_arn, pipeline_name, "s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"),
+            _use_key(self._key_arn),
         ]
 
     def permissions_of_reader(self, pipeline_name: str) -> list[Statement]:
         """What whoever fetches a revision needs, such as an instance's CodeDeploy agent."""
         return [
-            self._objects(pipeline_name, "s3:GetObject", "s3:GetObjectVersion"),
-            Statement(actions=["kms:Decrypt"], resources=[self._key_arn]),
+            _objects(self._bucket_arn, pipeline_name, *FETCH.objects),
+            Statement(actions=FETCH.key, resources=[self._key_arn]),
         ]
 
-    def _objects(self, pipeline_name: str, *actions: str) -> Statement:
-        folder = _folder(pipeline_name)
-        # Of a name that was cut, nobody but CodePipeline knows how it goes on.
-        separator = "/" if folder == pipeline_name else ""
-        return Statement(
-            actions=actions,
-            resources=[f"{self._bucket_arn}/{folder}{separator}*"],
-            wildcard_reason="CodePipeline names artifacts at run time; the folder is this pipeline's own",
+    def permissions_elsewhere(self, pipeline_name: str, access: Access) -> list[Statement]:
+        """What a role in another account or region needs of a pipeline's artifacts.
+
+        The store has to let it in, too: `let_in`. Templates over there can name the bucket, whose name is known, but
+        not the key: the role may use keys of the store's account for what Amazon S3 keeps in this bucket. Of those,
+        this store's key is the one whose policy lets the role in.
+
+        Args:
+            pipeline_name: Physical name of the pipeline.
+            access: What the role does.
+
+        Raises:
+            ConfigurationError: The account and region of the store are not known at synth time.
+        """
+        region, account = self._place()
+        bucket_arn, aws = self._bucket_arn_as_text(), pseudo()
+        objects = _pattern(bucket_arn, pipeline_name)
+        # A bucket of this name in another account is not this store, should the store ever be gone.
+        ours = {"StringEquals": {"aws:ResourceAccount": account}}
+        keys = [f"arn:{aws.partition}:kms:{region}:{account}:key/*"]
+        statements = [
+            Statement(actions=access.objects, resources=[objects], conditions=ours, wildcard_reason=_FOLDER_REASON),
+            Statement(
+                actions=access.key,
+                resources=keys,
+                conditions={
+                    "StringEquals": {"kms:ViaService": f"s3.{region}.{aws.url_suffix}"},
+                    # That of the bucket for objects under its bucket key, that of the object for any others.
+                    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html
+                    "ArnLike": {"kms:EncryptionContext:aws:s3:arn": [bucket_arn, objects]},
+                },
+                wildcard_reason=f"{_KEY_REASON}; the conditions leave what S3 keeps in this one bucket",
+            ),
+        ]
+        if access.bucket:
+            statements.append(Statement(actions=access.bucket, resources=[bucket_arn], conditions=ours))
+        if access.key_itself:
+            statements.append(
+                Statement(
+                    actions=access.key_itself,
+                    resources=keys,
+                    wildcard_reason=f"{_KEY_REASON}; of the keys there, the artifacts' own lets this role in",
+                )
+            )
+        return statements
+
+    def let_in(self, pipeline_name: str, access: Access, role_arn: str) -> None:
+        """Lets a role of another account use a pipeline's artifacts; those of this account need no such thing.
+
+        Args:
+            pipeline_name: Physical name of the pipeline.
+            access: What the role does.
+            role_arn: Of a role that exists or is going to, as text.
+
+        Raises:
+            ConfigurationError: More roles than a bucket policy has room for.
+        """
+        _, account = self._place()
+        if role_arn.split(":")[4] == account:
+            return
+        self._bucket_arn_as_text()
+        # With the bucket's reference: its policy is in the same template.
+        objects = _pattern(self._bucket_arn, pipeline_name)
+        add_to_bucket = policy_of(self.bucket).document.add_statements
+        self._admit(role_arn, add_to_bucket, access.objects, objects)
+        self._admit(role_arn, add_to_bucket, access.bucket, self._bucket_arn)
+        self._admit(role_arn, self.key.add_to_resource_policy, [*access.key, *access.key_itself], "*")
+
+    def _admit(self, role_arn: str, add: Any, actions: Sequence[str], resource: str) -> None:
+        if not actions:
+            return
+        admission = self._admissions.setdefault((resource, *actions), Admission(add, actions, [resource]))
+        length = admission.admit(role_arn)
+        # A key policy has more room, and needs less.
+        self._admitted += 0 if resource == "*" else length
+        if self._admitted > _MOST_ADMITTED:
+            raise ConfigurationError(
+                f"role {role_arn} would be one more than the policy of an artifact bucket has room for",
+                at=self,
+                fix="give some of the pipelines a store of their own",
+            )
+
+    def seen_from(self, scope: Construct, id: str) -> s3.IBucket:
+        """The bucket with its key, for a pipeline in another region.
+
+        The key's ARN, which AWS makes up, comes from an output of this store's stack when the other stack is deployed;
+        whoever deploys that one needs `cloudformation:DescribeStacks` on this one.
+        https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-getstackoutput.html
+
+        Args:
+            scope: Where the bucket is going to be referred to.
+            id: Construct id.
+
+        Raises:
+            ConfigurationError: The store is in a nested stack, or its account and region are not known at synth time.
+        """
+        region, account = self._place()
+        return s3.Bucket.from_bucket_attributes(
+            scope,
+            id,
+            bucket_arn=self._bucket_arn_as_text(),
+            region=region,
+            account=account,
+            encryption_key=kms.Key.from_key_arn(scope, f"{id}Key", self._key_arn_elsewhere()),
         )
 
-    def _use_key(self) -> Statement:
-        return Statement(
-            actions=["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", *_RE_ENCRYPT],
-            resources=[self._key_arn],
-        )
+    def _place(self) -> tuple[str, str]:
+        stack = Stack.of(self)
+        if unresolved(stack.account) or unresolved(stack.region):
+            raise ConfigurationError(
+                f"artifact store {self.node.path!r} is for other accounts or regions, in a stack whose own are not "
+                "known at synth time",
+                at=self,
+                fix="give its stack env= with account and region",
+            )
+        return stack.region, stack.account
+
+    def _bucket_arn_as_text(self) -> str:
+        region, account = self._place()
+        if self._name is None:
+            # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+            self._name = unique_name(self.bucket, _LONGEST_BUCKET, more=[account, region]).lower()
+            bucket: Any = self.bucket.node.default_child
+            bucket.bucket_name = self._name
+        return f"arn:{partition_of(region)}:s3:::{self._name}"
+
+    def _key_arn_elsewhere(self) -> str:
+        region, _ = self._place()
+        stack = Stack.of(self)
+        if stack.nested:
+            raise ConfigurationError(
+                f"artifact store {self.node.path!r} is for another region, in a nested stack, whose outputs nobody can "
+                "read from there",
+                at=self,
+                fix="make the store in a stack that is not nested",
+            )
+        if self._output is None:
+            self._output = CfnOutput(self, "KeyArn", value=self._key_arn)
+        return Fn.get_stack_output(stack.stack_name, str(stack.resolve(self._output.logical_id)), region)
+
+
+def _pattern(bucket_arn: str, pipeline_name: str) -> str:
+    folder = _folder(pipeline_name)
+    # Of a name that was cut, nobody but CodePipeline knows how it goes on.
+    separator = "/" if folder == pipeline_name else ""
+    return f"{bucket_arn}/{folder}{separator}*"
+
+
+def _objects(bucket_arn: str, pipeline_name: str, *actions: str) -> Statement:
+    return Statement(actions=actions, resources=[_pattern(bucket_arn, pipeline_name)], wildcard_reason=_FOLDER_REASON)
+
+
+def _use_key(key_arn: str) -> Statement:
+    return Statement(
+        actions=["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", *_RE_ENCRYPT],
+        resources=[key_arn],
+    )
 
 
 def _folder(pipeline_name: str) -> str:
@@ -188,3 +396,9 @@ def _check_expiry(at: Construct, expiry: Duration) -> None:
 # https://docs.aws.amazon.com/codepipeline/latest/userguide/troubleshooting.html#troubleshooting-truncated-artifacts
 _FOLDER = 20
 _RE_ENCRYPT = ("kms:ReEncryptFrom", "kms:ReEncryptTo")
+_FOLDER_REASON = "CodePipeline names artifacts at run time; the folder is this pipeline's own"
+_KEY_REASON = "a template of one account cannot know the id of a key in another"
+_LONGEST_BUCKET = 63
+# Characters, with room for what else is in a bucket policy of 20 KB.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-policies.html
+_MOST_ADMITTED = 16_000

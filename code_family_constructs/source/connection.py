@@ -2,20 +2,24 @@
 
 import re
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 from aws_cdk import CfnOutput, Names, Stack
 from aws_cdk import aws_codeconnections as codeconnections
 from constructs import Construct
 
 from code_family_constructs.errors import ConfigurationError
-from code_family_constructs.permissions import Statement, pseudo
+from code_family_constructs.permissions import Statement
+from code_family_constructs.source.console import console_page
 from code_family_constructs.tokens import unresolved
+
+if TYPE_CHECKING:
+    from code_family_constructs.source.host import Host
 
 _LONGEST_NAME = 32
 
 
-ProviderType = Literal["GitHub"]
+ProviderType = Literal["AzureDevOps", "Bitbucket", "GitHub", "GitHubEnterpriseServer", "GitLab", "GitLabSelfManaged"]
 
 
 class Connection(Protocol):
@@ -26,21 +30,25 @@ class Connection(Protocol):
 
 
 class CodeConnection(Construct):
-    """A CodeConnections connection, the bridge to GitHub.
+    """A CodeConnections connection, the bridge to a provider of Git repositories.
 
-    Creates the connection in status PENDING: CloudFormation cannot install an app at GitHub, so a person has to finish
-    the handshake once, in the console. Until then a pipeline deploys but its source action fails. The stack's outputs
-    carry the link. Connections cost nothing.
+    Creates the connection in status PENDING: CloudFormation cannot install an app at the provider, so a person has to
+    finish the handshake once, in the console. Until then a pipeline deploys but its source action fails. The stack's
+    outputs carry the link. AWS says that pushes do not start a pipeline that was made before the handshake: make the
+    connection first, in a stack of its own, or make the pipeline anew afterwards. Connections cost nothing.
     https://docs.aws.amazon.com/dtconsole/latest/userguide/connections-update.html
+    https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-CodestarConnectionSource.html#action-reference-CodestarConnectionSource-auth
 
     Args:
         scope: Parent construct.
         id: Construct id.
         provider_type: Where the repositories are, in CodeConnections' own words.
+        host: The server, for the two providers that are installed on one of your own.
         connection_name: Name in the console, 1 to 32 characters; a changed name is a new, PENDING connection.
 
     Raises:
-        ConfigurationError: The name is too long or empty, or there is no such provider.
+        ConfigurationError: The name is too long or empty, there is no such provider, or the host is not one of its
+            servers, is missing, or is made in the same stack.
     """
 
     def __init__(
@@ -49,13 +57,14 @@ class CodeConnection(Construct):
         id: str,
         *,
         provider_type: ProviderType = "GitHub",
+        host: "Host | None" = None,
         connection_name: str | None = None,
     ) -> None:
         super().__init__(scope, id)
         if provider_type not in get_args(ProviderType):
-            raise ConfigurationError(
-                f"provider_type={provider_type!r}", at=self, fix=f"use one of {', '.join(get_args(ProviderType))}"
-            )
+            known = ", ".join(get_args(ProviderType))
+            raise ConfigurationError(f"provider_type={provider_type!r}", at=self, fix=f"use one of {known}")
+        _check_host(self, provider_type, host)
         if connection_name is None:
             connection_name = Names.unique_resource_name(self, max_length=_LONGEST_NAME, separator="-")
         elif not unresolved(connection_name) and not 1 <= len(connection_name) <= _LONGEST_NAME:
@@ -64,19 +73,23 @@ class CodeConnection(Construct):
                 at=self,
                 fix=f"use 1 to {_LONGEST_NAME}",
             )
+        self.provider_type: ProviderType = provider_type
+        self.host = host
         self.connection = codeconnections.CfnConnection(
-            self, "Connection", connection_name=connection_name, provider_type=provider_type
+            self,
+            "Connection",
+            connection_name=connection_name,
+            # One or the other: a host has a provider.
+            provider_type=None if host else provider_type,
+            host_arn=host.host_arn if host else None,
         )
         self._connection_arn: str = self.connection.attr_connection_arn
-        known = Stack.of(self).region
-        region = pseudo().region if unresolved(known) else known
-        console = next((domain for start, domain in _CONSOLES.items() if region.startswith(start)), _CONSOLE)
         CfnOutput(
             self,
             "Handshake",
             description=f"A new connection is PENDING: open this page, choose {provider_type} connection "
             "and 'Update pending connection'",
-            value=f"https://{region}.{console}/codesuite/settings/connections?region={region}",
+            value=console_page(Stack.of(self).region, "settings/connections"),
         )
 
     @staticmethod
@@ -85,8 +98,41 @@ class CodeConnection(Construct):
         return CodeConnection(scope, id, provider_type="GitHub", connection_name=connection_name)
 
     @staticmethod
+    def github_enterprise(
+        scope: Construct, id: str, *, host: "Host", connection_name: str | None = None
+    ) -> "CodeConnection":
+        """A connection to a GitHub Enterprise Server. GitHub Enterprise Cloud is at github.com."""
+        return CodeConnection(
+            scope, id, provider_type="GitHubEnterpriseServer", host=host, connection_name=connection_name
+        )
+
+    @staticmethod
+    def gitlab(scope: Construct, id: str, *, connection_name: str | None = None) -> "CodeConnection":
+        """A connection to gitlab.com."""
+        return CodeConnection(scope, id, provider_type="GitLab", connection_name=connection_name)
+
+    @staticmethod
+    def gitlab_self_managed(
+        scope: Construct, id: str, *, host: "Host", connection_name: str | None = None
+    ) -> "CodeConnection":
+        """A connection to a GitLab server of your own, Community or Enterprise Edition."""
+        return CodeConnection(scope, id, provider_type="GitLabSelfManaged", host=host, connection_name=connection_name)
+
+    @staticmethod
+    def bitbucket(scope: Construct, id: str, *, connection_name: str | None = None) -> "CodeConnection":
+        """A connection to bitbucket.org; a Bitbucket server of one's own is nothing that AWS connects to."""
+        return CodeConnection(scope, id, provider_type="Bitbucket", connection_name=connection_name)
+
+    @staticmethod
+    def azure_devops(scope: Construct, id: str, *, connection_name: str | None = None) -> "CodeConnection":
+        """A connection to dev.azure.com; an Azure DevOps Server of one's own is nothing that AWS connects to."""
+        return CodeConnection(scope, id, provider_type="AzureDevOps", connection_name=connection_name)
+
+    @staticmethod
     def from_connection_arn(connection_arn: str) -> "ImportedConnection":
         """A connection that exists already, such as one that a team shares.
+
+        Nothing says where its repositories are, so that a source cannot check it.
 
         Args:
             connection_arn: `arn:aws:codeconnections:…:connection/…`; the older `codestar-connections` prefix works too.
@@ -117,9 +163,18 @@ class ImportedConnection:
         )
 
 
-_CONSOLE = "console.aws.amazon.com"
-_CONSOLES = {"us-gov-": "console.amazonaws-us-gov.com", "cn-": "console.amazonaws.cn"}
 _ARN = re.compile(r"arn:aws[\w-]*:(?:codeconnections|codestar-connections):[\w-]+:\d{12}:connection/[\w-]+")
+_INSTALLED = ("GitHubEnterpriseServer", "GitLabSelfManaged")
+
+
+def check_provider(at: str, connection: Connection, provider_type: ProviderType) -> None:
+    """Raises ConfigurationError for a connection of this app that leads elsewhere."""
+    if isinstance(connection, CodeConnection) and connection.provider_type != provider_type:
+        raise ConfigurationError(
+            f"connection {connection.node.path!r} leads to {connection.provider_type}, not to {provider_type}",
+            at=at,
+            fix=f"give a connection to {provider_type}, or use the Source for {connection.provider_type}",
+        )
 
 
 def use_connection(connection_arn: str, repository: str) -> list[Statement]:
@@ -137,3 +192,34 @@ def use_connection(connection_arn: str, repository: str) -> list[Statement]:
         )
         for prefix in ("codeconnections", "codestar-connections")
     ]
+
+
+def _check_host(at: Construct, provider_type: ProviderType, host: "Host | None") -> None:
+    if host is None:
+        if provider_type in _INSTALLED:
+            raise ConfigurationError(
+                f"a connection to {provider_type} without a host",
+                at=at,
+                fix="give host=, a CodeConnectionHost in a stack of its own or CodeConnectionHost.from_host_arn(…)",
+            )
+        return
+    if provider_type not in _INSTALLED:
+        raise ConfigurationError(
+            f"host= for a connection to {provider_type}, which has servers of its own",
+            at=at,
+            fix=f"leave out host=, or connect to one of {', '.join(_INSTALLED)}",
+        )
+    if host.provider_type not in (None, provider_type):
+        raise ConfigurationError(
+            f"a connection to {provider_type} through a host of {host.provider_type}",
+            at=at,
+            fix=f"make the host with provider_type={provider_type!r}, or connect to {host.provider_type}",
+        )
+    if isinstance(host, Construct) and Stack.of(host) is Stack.of(at):
+        # https://docs.aws.amazon.com/dtconsole/latest/userguide/welcome-hosts-workflow.html
+        raise ConfigurationError(
+            f"a connection through host {host.node.path!r}, which is made in the same stack, and so is PENDING when it "
+            "is needed",
+            at=at,
+            fix="make the host in a stack of its own, and set it up in the console before this one is deployed",
+        )

@@ -18,7 +18,7 @@ from code_family_constructs import (
 )
 from code_family_constructs.build.artifacts import S3Artifacts
 from code_family_constructs.build.bucket import BuildBucket
-from code_family_constructs.build.buildspec import Env, Phase, Phases
+from code_family_constructs.build.buildspec import Artifacts, Env, Phase, Phases, SecondaryArtifact
 from code_family_constructs.build.cache import S3Cache
 from code_family_constructs.build.project_source import ProjectSource
 from code_family_constructs.build.webhooks import FilterGroup, Webhook
@@ -360,3 +360,41 @@ def test_a_plain_project_asks_node_for_little(monkeypatch):
     monkeypatch.setattr(_NodeProcess, "send", counted)
     BuildProject(stack, "Second")
     assert len(asked) <= 10
+
+
+@pytest.mark.parametrize(
+    ("artifacts", "names", "problem", "fix"),
+    [
+        (None, ["App"], "whose buildspec makes none", "artifacts=Artifacts(files=[…])"),
+        (Artifacts(files=["**/*"]), ["App", "Infra"], "secondary artifacts are none", "secondary_artifacts={'App': …}"),
+        (
+            Artifacts(files=["**/*"], secondary_artifacts={"App": SecondaryArtifact(files=["a"])}),
+            ["App", "Infra"],
+            "'Infra' of the build, and the buildspec's secondary artifacts are App",
+            "name in the pipeline what it makes",
+        ),
+    ],
+    ids=["none", "one", "another"],
+)
+def test_fails_when_a_pipeline_takes_what_the_buildspec_does_not_make(artifacts, names, problem, fix):
+    stack = a_stack()
+    spec = Buildspec(phases=Phases(build=Phase(commands=["make"])), artifacts=artifacts)
+    build = BuildProject(stack, "Build", buildspec=spec)
+    with refuses(problem, at="Shop/Build", fix=fix):
+        DeliveryPipeline(stack, "Pipeline", source=a_source(), build=build, build_artifacts=names)
+
+
+def test_a_pipeline_takes_what_the_buildspec_makes_and_what_only_the_repository_knows():
+    stack = a_stack()
+    files = SecondaryArtifact(files=["**/*"])
+    several = Artifacts(files=["**/*"], secondary_artifacts={"App": files, "Infra": files, "Docs": files})
+    phases = Phases(build=Phase(commands=["make"]))
+    cases: list[tuple[str | Buildspec, list[str] | None]] = [
+        (Buildspec(phases=phases, artifacts=several), ["App", "Infra"]),
+        (Buildspec(phases=phases, artifacts=Artifacts(files=["**/*"])), None),
+        ("buildspec.yml", ["App", "Infra"]),
+    ]
+    for number, (buildspec, names) in enumerate(cases):
+        build = BuildProject(stack, f"Build{number}", buildspec=buildspec)
+        # Nothing is raised.
+        DeliveryPipeline(stack, f"Pipeline{number}", source=a_source(), build=build, build_artifacts=names)

@@ -96,13 +96,13 @@ def test_parameters_are_let_through():
 @pytest.mark.parametrize("repository", ["", "shop", "https://github.com/acme/shop", "acme/shop.git", "acme/", "a b/c"])
 @pytest.mark.parametrize("make", GIT)
 def test_fails_when_the_repository_is_not_owner_and_name(make, repository):
-    with refuses(repr(repository), at=f"ProjectSource.{make.__name__}", fix="'acme/shop'"):
+    with refuses(repr(repository), at=f"ProjectSource.{make.__name__}", fix="/name"):
         make(repository, connection=CONNECTION)
 
 
 @pytest.mark.parametrize("make", [ProjectSource.github, ProjectSource.bitbucket])
 def test_fails_when_a_provider_without_subgroups_gets_one(make):
-    with refuses("'a/b/c'", at=f"ProjectSource.{make.__name__}", fix="'acme/shop'"):
+    with refuses("'a/b/c'", at=f"ProjectSource.{make.__name__}", fix="/name"):
         make("a/b/c", connection=CONNECTION)
 
 

@@ -57,7 +57,7 @@ def templates():
         triggers=[DeploymentTrigger(name="ready", events=["DeploymentReady"], topic=topic)],
     )
     fleet.health.watch("Late", metric=cloudwatch.Metric(namespace="Shop", metric_name="orders"), threshold=1)
-    for allow in deployment.deploy_action(a_context()).artifact_readers:
+    for allow in deployment.stage_action(a_context()).artifact_readers:
         allow([Statement(actions=["s3:GetObject"], resources=["arn:aws:s3:::artifacts/app.zip"])])
 
     least = Stack(app, "Least")
@@ -231,7 +231,7 @@ def test_instances_of_the_fleet_may_read_the_revision(full):
 def test_the_pipeline_may_deploy_this_application_only():
     stack = a_stack()
     deployment = Ec2BlueGreenDeployment(stack, "Deployment", fleet=a_fleet(stack))
-    action = deployment.deploy_action(a_context(run_order=3))
+    action = deployment.stage_action(a_context(run_order=3))
     assert action.action.action_properties.run_order == 3
     resources = {
         text_of(stack.resolve(resource))
@@ -306,7 +306,7 @@ def test_a_pipeline_cannot_deploy_to_instances_that_are_there_already():
         load_balancers=[application(stack)],
     )
     with refuses("CodePipeline cannot name", at="Shop/Deployment", fix="give this deployment a fleet="):
-        deployment.deploy_action(a_context())
+        deployment.stage_action(a_context())
 
 
 @pytest.mark.parametrize(

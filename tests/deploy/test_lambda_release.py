@@ -20,6 +20,7 @@ from code_family_constructs import (
 from code_family_constructs.deploy.lambda_function import LambdaFunction
 from code_family_constructs.deploy.lambda_release import LambdaActionDeployment, LambdaCodeDeployment
 from code_family_constructs.deploy.to_lambda import LambdaDeployment
+from code_family_constructs.handlers import shift_alias
 from code_family_constructs.testing import synthesized, text_of
 from tests.helpers import a_source, a_stack, allowed, of_type, only, refuses
 
@@ -154,6 +155,17 @@ def test_the_releaser_knows_all_that_it_is_to_release(code):
     }
 
 
+def test_the_releaser_understands_the_settings_of_a_deployment_that_prunes_nothing(monkeypatch):
+    """What has no value crosses to Node, and is gone."""
+    stack = a_stack()
+    LambdaCodeDeployment(stack, "Deployment", function=LambdaFunction(stack, "Greeter").function)
+    template = synthesized(stack)
+    settings = template["Resources"][releaser_of(template)]["Properties"]["Environment"]["Variables"]
+    monkeypatch.setattr("boto3.client", lambda *_, **__: None)
+    release = shift_alias.Release(json.loads(text_of(settings["CODE_FAMILY_RELEASE"])), {}, None)
+    assert (release.keep, release.alias, release.hooks) == (None, "live", {})
+
+
 def test_lambda_does_not_release_by_itself_again_after_a_crash(code):
     [settings] = of_type(code, "AWS::Lambda::EventInvokeConfig").values()
     assert settings["MaximumRetryAttempts"] == 0
@@ -217,7 +229,7 @@ def test_later_actions_can_name_the_version(app, name):
     template = synthesized(app.node.find_child(name))
     [look] = actions_of(template, "Look")
     deploy = actions_of(template, "Production")[-1]
-    asked = look["Configuration"]["CustomData"]
+    [asked, *_] = text_of(look["Configuration"]["CustomData"]).splitlines()
     assert asked == f"Is version #{{{deploy['Namespace']}.FunctionVersion}} well?"
 
 

@@ -52,7 +52,7 @@ def templates():
     fleet = Ec2Fleet(fleet_stack, "Fleet", certificate=None)
     to_fleet = Ec2Deployment(fleet_stack, "Deployment", fleet=fleet, health=fleet.health)
     fleet.health.watch("Late", metric=cloudwatch.Metric(namespace="Shop", metric_name="orders"), threshold=1)
-    action = to_fleet.deploy_action(a_context())
+    action = to_fleet.stage_action(a_context())
     iam.CfnManagedPolicy(
         fleet_stack,
         "Pipeline",
@@ -80,7 +80,7 @@ def templates():
         instance_roles=[instance_role(own, "ServerRole")],
     )
     for deployment in (to_own, tagged):
-        for allow in deployment.deploy_action(a_context()).artifact_readers:
+        for allow in deployment.stage_action(a_context()).artifact_readers:
             allow([Statement(actions=["s3:GetObject"], resources=["arn:aws:s3:::artifacts/app.zip"])])
 
     full = Stack(app, "Full")
@@ -106,7 +106,7 @@ def templates():
     )
     site = instance_role(full, "SiteRole")
     on_premises = Ec2Deployment(full, "OnPremises", on_premise_instance_tags=WEB, instance_roles=[site])
-    for allow in on_premises.deploy_action(a_context()).artifact_readers:
+    for allow in on_premises.stage_action(a_context()).artifact_readers:
         allow([Statement(actions=["s3:GetObject"], resources=["arn:aws:s3:::artifacts/app.zip"])])
     shared = codedeploy.ServerDeploymentConfig(
         full, "Slow", minimum_healthy_hosts=codedeploy.MinimumHealthyHosts.count(2), deployment_config_name="slow"

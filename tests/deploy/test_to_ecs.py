@@ -384,7 +384,7 @@ def test_names_of_codedeploy_can_be_typed(shifted, least):
 
 def test_a_release_by_codedeploy_is_rendered_first(pipelines):
     render, deploy = actions_of(pipelines, "Production@eu")
-    assert (render["Name"], render["RunOrder"], render["ActionTypeId"]["Provider"]) == ("Render", 1, "Lambda")
+    assert (render["Name"], render["RunOrder"], render["ActionTypeId"]["Provider"]) == ("RenderDeploy", 1, "Lambda")
     assert (deploy["Name"], deploy["RunOrder"], deploy["ActionTypeId"]["Provider"]) == ("Deploy", 2, "CodeDeployToECS")
     (rendered,) = render["OutputArtifacts"]
     settings = deploy["Configuration"]
@@ -697,7 +697,7 @@ def test_what_only_the_deployment_knows_is_taken():
         traffic_routing=codedeploy.TrafficRouting.time_based_canary(percentage=10, interval=Duration.minutes(minutes)),
         bake_time=Duration.minutes(minutes),
     )
-    assert deployment.deploy_action(a_context()).action.action_properties.run_order == 2
+    assert deployment.stage_action(a_context()).action.action_properties.run_order == 2
     config = only(synthesized(stack), CONFIG)
     assert "DeploymentConfigName" not in config
     assert config["TrafficRoutingConfig"]["TimeBasedCanary"]["CanaryInterval"] == {"Ref": "Minutes"}

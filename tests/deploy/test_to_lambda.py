@@ -304,7 +304,7 @@ def test_it_is_nothing_that_a_stage_deploys():
     stack = a_stack()
     deployment = LambdaDeployment(stack, "Deployment", function=a_function(stack))
     pipeline = DeliveryPipeline(stack, "Pipeline", source=a_source())
-    with pytest.raises(AttributeError, match="deploy_action"):
+    with refuses("is a LambdaDeployment", at="Shop/Pipeline", fix="give it an action"):
         pipeline.add_stage("Production", deploy=deployment)  # type: ignore[arg-type]
 
 

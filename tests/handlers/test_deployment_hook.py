@@ -10,8 +10,9 @@ from types import SimpleNamespace
 import botocore.exceptions
 import pytest
 
-from code_family_constructs.handlers import deployment_hook, hook_check, smoke_test
-from code_family_constructs.handlers.deployment_hook import TIME_TO_REPORT_MS, handler
+from code_family_constructs.handlers import deployment_hook, hook_check, own_process, smoke_test
+from code_family_constructs.handlers.deployment_hook import handler
+from code_family_constructs.handlers.own_process import TIME_TO_REPORT_MS
 from tests.handlers.doubles import Context, Refused, Service
 
 EVENT = {"DeploymentId": "d-ABCDEF123", "LifecycleEventHookExecutionId": "eyJlbmNyeXB0ZWREYXRhIjoi"}
@@ -45,7 +46,7 @@ class CodeDeploy(Service):
 def codedeploy(monkeypatch):
     service = CodeDeploy()
     monkeypatch.setattr(deployment_hook, "boto3", SimpleNamespace(client=lambda name, config: service.client))
-    monkeypatch.setattr(deployment_hook, "time", SimpleNamespace(sleep=service.pauses.append))
+    monkeypatch.setattr(own_process, "time", SimpleNamespace(sleep=service.pauses.append))
     return service
 
 
@@ -194,9 +195,9 @@ def test_a_hook_that_cannot_report_is_an_error_that_lambda_tries_again(codedeplo
 
 
 def test_all_attempts_to_report_fit_into_the_time_that_is_kept_for_them():
-    settings = deployment_hook.CONFIG
-    attempts = len(deployment_hook.PAUSES) + 1
-    longest = sum(deployment_hook.PAUSES) + attempts * (settings.connect_timeout + settings.read_timeout)
+    settings = own_process.CONFIG
+    attempts = len(own_process.PAUSES) + 1
+    longest = sum(own_process.PAUSES) + attempts * (settings.connect_timeout + settings.read_timeout)
     assert longest * 1000 < TIME_TO_REPORT_MS
     # Attempts of botocore's own would come on top.
     assert settings.retries["total_max_attempts"] == 1
@@ -263,12 +264,14 @@ def test_an_event_of_neither_is_an_error(codedeploy, check):
     assert codedeploy.calls == []
 
 
-@pytest.mark.parametrize("module", [deployment_hook, hook_check, smoke_test], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module", [deployment_hook, hook_check, own_process, smoke_test], ids=lambda module: module.__name__
+)
 def test_it_needs_nothing_that_lambda_does_not_have(module):
     tree = ast.parse(Path(module.__file__).read_text())
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     ours = {name for name in imported if name.startswith("code_family_constructs")}
-    assert ours <= {"code_family_constructs.handlers.smoke_test"}
+    assert ours <= {f"code_family_constructs.handlers.{name}" for name in ("own_process", "smoke_test")}
     roots = {name.partition(".")[0] for name in imported - ours}
     assert roots - set(sys.stdlib_module_names) <= {"boto3", "botocore"}

@@ -25,10 +25,22 @@ def name():
 
 
 @pytest.fixture
-def stack(aws, name):
-    stack = Stack(aws("cloudformation"), name)
-    yield stack
-    stack.delete()
+def stack(stack_in):
+    return stack_in()
+
+
+@pytest.fixture
+def stack_in(endpoint, name):
+    """Stacks of one name, each in an account and region."""
+    made = []
+
+    def make(**place):
+        made.append(Stack(endpoint.client("cloudformation", **place), name))
+        return made[-1]
+
+    yield make
+    for stack in reversed(made):
+        stack.delete()
 
 
 class Stack:

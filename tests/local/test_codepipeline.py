@@ -3,7 +3,7 @@ import uuid
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local.templates import action, pipeline
+from tests.local.templates import action, pipeline, resource
 
 
 def test_every_property_can_be_read_back(aws, stack, name):
@@ -94,17 +94,71 @@ def test_a_change_of_tags_is_no_new_version(aws, stack):
     assert {"key": "a", "value": "b"} in tags
 
 
-def test_a_store_per_region_is_kept_and_in_sync(aws, stack):
-    stores = [
-        {"Region": region, "ArtifactStore": {"Type": "S3", "Location": f"artifacts-{region}"}}
-        for region in ("us-east-1", "eu-west-1")
-    ]
-    declared = pipeline(ArtifactStores=stores)
-    del declared["Properties"]["ArtifactStore"]
-    assert stack.create(Pipeline=declared) == "CREATE_COMPLETE"
-    found = aws("codepipeline").get_pipeline(name=stack.id_of("Pipeline"))["pipeline"]["artifactStores"]
-    assert found["eu-west-1"] == {"type": "S3", "location": "artifacts-eu-west-1"}
+def across_regions(*stores, change=None):
+    """A pipeline with a store for each region; `change` is for the properties of its build."""
+    properties = pipeline()["Properties"]
+    del properties["ArtifactStore"]
+    properties["Stages"][1]["Actions"][0].update(change or {})
+    kept = [{"Region": region, "ArtifactStore": {"Type": "S3", "Location": bucket}} for region, bucket in stores]
+    return resource("AWS::CodePipeline::Pipeline", **properties, ArtifactStores=kept)
+
+
+HOME, ABROAD = "us-east-1", "eu-west-1"
+
+
+@pytest.fixture
+def buckets(endpoint, name):
+    """A bucket in each of two regions."""
+    made = {region: f"{name}-{region}" for region in (HOME, ABROAD)}
+    endpoint.client("s3").create_bucket(Bucket=made[HOME])
+    abroad = {"LocationConstraint": ABROAD}
+    endpoint.client("s3", region=ABROAD).create_bucket(Bucket=made[ABROAD], CreateBucketConfiguration=abroad)
+    yield made
+    for region, bucket in made.items():
+        endpoint.client("s3", region=region).delete_bucket(Bucket=bucket)
+
+
+def test_a_store_per_region_and_an_action_in_another_account_are_kept_and_in_sync(aws, stack, buckets):
+    elsewhere = {"Region": ABROAD, "RoleArn": "arn:aws:iam::222222222222:role/team/deploy", "Namespace": "Built-1"}
+    assert stack.create(Pipeline=across_regions(*buckets.items(), change=elsewhere)) == "CREATE_COMPLETE"
+    found = aws("codepipeline").get_pipeline(name=stack.id_of("Pipeline"))["pipeline"]
+    assert found["artifactStores"] == {region: {"type": "S3", "location": bucket} for region, bucket in buckets.items()}
+    assert (
+        found["stages"][1]["actions"][0].items()
+        >= {
+            "region": ABROAD,
+            "roleArn": "arn:aws:iam::222222222222:role/team/deploy",
+            "namespace": "Built-1",
+        }.items()
+    )
     assert stack.drift()["Pipeline"]["StackResourceDriftStatus"] == "IN_SYNC"
+
+
+@pytest.mark.parametrize(
+    ("stores", "change", "reason"),
+    [
+        ([(ABROAD, "artifacts")], {}, "artifactStores has none for us-east-1, the region of the pipeline"),
+        (
+            [(HOME, "artifacts")],
+            {"Region": ABROAD},
+            "Action Build is in region eu-west-1, and artifactStores has none for that region",
+        ),
+        (
+            [(HOME, "nowhere-to-be-found")],
+            {},
+            "An error occurred while validating the artifact bucket 'nowhere-to-be-found': "
+            "No bucket with the name nowhere-to-be-found was found",
+        ),
+    ],
+)
+def test_a_region_without_an_artifact_store_is_refused(stack, stores, change, reason):
+    assert stack.create(Pipeline=across_regions(*stores, change=change)) == "ROLLBACK_COMPLETE"
+    assert reason in stack.reason()
+
+
+def test_a_bucket_of_another_region_is_no_artifact_store(stack, buckets):
+    assert stack.create(Pipeline=across_regions((HOME, buckets[ABROAD]))) == "ROLLBACK_COMPLETE"
+    assert f"The bucket named {buckets[ABROAD]} is not located in the us-east-1 AWS region" in stack.reason()
 
 
 def test_a_failed_update_rolls_back_to_the_structure_before(aws, stack):
@@ -120,6 +174,24 @@ def test_a_deleted_pipeline_is_gone(aws, stack, name):
     stack.delete()
     with pytest.raises(ClientError, match="PipelineNotFoundException"):
         aws("codepipeline").get_pipeline(name=name)
+
+
+def of_actions(**changes):
+    """Stages with other properties of the actions that are named."""
+
+    def change(stages):
+        for stage in stages:
+            stage["Actions"][0].update(changes.get(stage["Actions"][0]["Name"], {}))
+
+    return with_stages(change)
+
+
+def test_variables_of_earlier_actions_and_of_codepipeline_can_be_used(aws, stack):
+    text = "#{Source-1.CommitId} #{codepipeline.PipelineExecutionId} #{variables.stage}"
+    properties = of_actions(GitHub={"Namespace": "Source-1"}, Build={"Configuration": {"ProjectName": text}})
+    assert stack.create(Pipeline=pipeline(Variables=[{"Name": "stage"}], **properties)) == "CREATE_COMPLETE"
+    found = aws("codepipeline").get_pipeline(name=stack.id_of("Pipeline"))["pipeline"]
+    assert found["stages"][1]["actions"][0]["configuration"]["ProjectName"] == text
 
 
 def with_stages(change):
@@ -145,6 +217,29 @@ def with_stages(change):
         ({"PipelineType": "V1", "ExecutionMode": "QUEUED"}, "cannot have execution mode QUEUED; use type V2"),
         ({"PipelineType": "V1", "Variables": [{"Name": "a"}]}, "Pipeline of type V1 cannot have variables"),
         ({"ArtifactStores": []}, "artifactStore or artifactStores"),
+        (of_actions(Build={"Region": "eu-west-1"}), "in region eu-west-1: use artifactStores, not artifactStore"),
+        (
+            of_actions(Build={"RoleArn": "arn:aws:iam::222222222222:user/deploy"}),
+            "Member must satisfy regular expression pattern: arn:aws(-[\\w]+)*:iam::[0-9]{12}:role/.*",
+        ),
+        (of_actions(GitHub={"Namespace": "a.b"}), "Member must satisfy regular expression pattern: [A-Za-z0-9@\\-_]+"),
+        (
+            of_actions(GitHub={"Namespace": "Variables"}, Build={"Namespace": "Variables"}),
+            "more than once in the pipeline. StageName=[Build], ActionName=[Build], Namespace=[Variables]",
+        ),
+        (
+            of_actions(Build={"Namespace": "Built"}),
+            "must not have the name of an output artifact. StageName=[Build], ActionName=[Build], Namespace=[Built]",
+        ),
+        (
+            of_actions(Build={"Configuration": {"ProjectName": "build", "Variables": "v#{Lost.CommitId}"}}),
+            "StageName=[Build], ActionName=[Build], ActionConfigurationKey=[Variables], "
+            "VariableReferenceText=[Lost.CommitId]",
+        ),
+        (
+            of_actions(Build={"Namespace": "Its-own", "Configuration": {"ProjectName": "#{Its-own.NAME}"}}),
+            "referencing a namespace that does not exist",
+        ),
         ({"Name": "with space"}, "Member must satisfy regular expression pattern: [A-Za-z0-9.@\\-_]+"),
         ({"Stage": []}, "extraneous key [Stage] is not permitted"),
         (

@@ -7,8 +7,8 @@ import json
 import pytest
 from ministack import app
 from ministack.core.responses import request_scope
-from ministack.services import alb, cloudformation, cloudwatch, ecr, lambda_svc
-from ministack.services.cloudformation import engine, provisioners, stacks
+from ministack.services import alb, cloudformation, cloudwatch, ecr, iam, lambda_svc
+from ministack.services.cloudformation import changesets, engine, handlers, provisioners, stacks
 
 from code_family_constructs.local import _ministack
 
@@ -84,6 +84,9 @@ def test_a_table_is_a_dict_with_the_keys_that_we_wrap(table, key):
             ["physical_id", "old_props", "new_props", "stack_name", "logical_id"],
         ),
         (_ministack.resource_handlers["AWS::Lambda::Version"]["delete"], ["physical_id", "props"]),
+        (_ministack.resource_handlers["AWS::IAM::Role"]["create"], ["logical_id", "props", "stack_name"]),
+        (_ministack.resource_handlers["AWS::IAM::ManagedPolicy"]["create"], ["logical_id", "props", "stack_name"]),
+        (provisioners._physical_name, ["stack_name", "logical_id", "lowercase", "max_len", "seeded"]),
         (_ministack.in_background, ["fn", "args", "thread_name", "kwargs"]),
         (lambda_svc._get_func_record_for_ref, ["function_ref"]),
         (lambda_svc._execute_function_with_config_scope, ["func", "event"]),
@@ -106,6 +109,39 @@ def test_a_name_is_stable_and_not_too_long():
     assert first == _ministack.physical_name("stack", "Pipeline", 20)
     assert first != _ministack.physical_name("stack", "Other", 20)
     assert len(first) <= 20
+
+
+def test_a_name_can_be_told_apart_by_account_and_region(monkeypatch):
+    monkeypatch.setattr(provisioners, "_physical_name", provisioners._physical_name)
+    _ministack.tell_names_apart()
+    first = provisioners._physical_name("stack", "Role", max_len=64)
+    seed = provisioners._NAME_SEED.set("of a replacement")
+    second = provisioners._physical_name("stack", "Role", max_len=64)
+    unseeded = provisioners._physical_name("stack", "Role", max_len=64, seeded=False)
+    assert provisioners._NAME_SEED.get() == "of a replacement"
+    provisioners._NAME_SEED.reset(seed)
+    with request_scope(_ministack.account_id(), "eu-west-1"):
+        third = provisioners._physical_name("stack", "Role", max_len=64)
+    assert unseeded == first
+    assert len({first, second, third}) == 3
+
+
+def test_references_are_resolved_by_one_function_that_four_modules_have_by_its_name():
+    assert {module._resolve_refs for module in (changesets, handlers, stacks)} == {engine._resolve_refs}
+    # Where it is imported at each call.
+    assert not hasattr(provisioners, "_resolve_refs")
+
+
+def test_stacks_and_roles_of_other_accounts_and_regions_can_be_looked_up():
+    with request_scope("111111111111", "eu-west-1"):
+        cloudformation._stacks["contract"] = {"StackStatus": "CREATE_COMPLETE"}
+        iam._roles["contract"] = {}
+    assert _ministack.stack_elsewhere("111111111111", "eu-west-1", "contract") == {"StackStatus": "CREATE_COMPLETE"}
+    assert _ministack.stack_elsewhere("111111111111", "us-east-1", "contract") is None
+    assert _ministack.has_role("111111111111", "contract")
+    assert not _ministack.has_role("222222222222", "contract")
+    with request_scope("111111111111", "eu-west-1"):
+        del cloudformation._stacks["contract"], iam._roles["contract"]
 
 
 def test_state_is_scoped_to_an_account_and_a_region():

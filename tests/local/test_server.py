@@ -16,6 +16,7 @@ from code_family_constructs.local import Endpoint, EndpointError
 def test_the_environment_leads_to_the_endpoint_and_nowhere_else(endpoint):
     assert endpoint.environment["AWS_ENDPOINT_URL"] == endpoint.url == f"http://127.0.0.1:{endpoint.port}"
     assert Path(endpoint.environment["CDK_HOME"]).parent == endpoint.directory
+    assert Path(endpoint.environment["CDK_PLUGIN"]).is_file()
     base = {
         "AWS_PROFILE": "production",
         "AWS_ENDPOINT_URL_S3": "https://s3",
@@ -35,6 +36,14 @@ def test_a_profile_of_the_person_plays_no_part(endpoint, monkeypatch):
 def test_the_account_is_ours(endpoint):
     identity = endpoint.client("sts").get_caller_identity()
     assert identity["Account"] == endpoint.account
+
+
+def test_a_client_is_for_the_account_and_region_that_it_is_asked_for(endpoint):
+    client = endpoint.client("sts", account="222222222222", region="eu-west-1")
+    assert client.get_caller_identity()["Account"] == "222222222222"
+    assert client.meta.region_name == "eu-west-1"
+    assert endpoint.client("sts", region="eu-west-1").get_caller_identity()["Account"] == endpoint.account
+    assert endpoint.client("sts", account="222222222222").meta.region_name == endpoint.region
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.1", "::", "example.com"])

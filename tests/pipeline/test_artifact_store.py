@@ -1,15 +1,20 @@
 """The artifact store: encrypted, logged, tidied, and shared without one pipeline reading another's folder."""
 
+import re
+
 import pytest
-from aws_cdk import App, Duration, RemovalPolicy, Stack
-from hypothesis import assume, given
+from aws_cdk import App, CfnOutput, Duration, Environment, NestedStack, RemovalPolicy, Stack
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from code_family_constructs import ArtifactStore
+from code_family_constructs.pipeline.artifact_store import FETCH, MAKE, TAKE
 from code_family_constructs.testing import synthesized, text_of
 from tests.helpers import a_stack, of_type, only, refuses
 
 STORE = ArtifactStore(a_stack(), "Artifacts")
+TOOLING, PRODUCTION = "111122223333", "333333333333"
+ABROAD = Environment(account=TOOLING, region="us-east-1")
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +24,18 @@ def templates():
     ArtifactStore(kept, "Artifacts")
     gone = Stack(app, "Gone")
     ArtifactStore(gone, "Artifacts", removal_policy=RemovalPolicy.DESTROY, artifacts_expire_after=Duration.days(1))
-    return {stack.stack_name: synthesized(stack) for stack in (kept, gone)}
+    shared = Stack(app, "Shared", env=ABROAD)
+    store = ArtifactStore(shared, "Artifacts")
+    store.let_in("shop", FETCH, f"arn:aws:iam::{PRODUCTION}:role/web")
+    store.let_in("shop", FETCH, f"arn:aws:iam::{PRODUCTION}:role/worker")
+    store.let_in("shop", FETCH, f"arn:aws:iam::{PRODUCTION}:role/web")
+    store.let_in("shop", TAKE, f"arn:aws:iam::{TOOLING}:role/own")
+    home = Stack(app, "Home", env=Environment(account=TOOLING, region="eu-west-1"))
+    seen = store.seen_from(home, "Abroad")
+    CfnOutput(home, "Name", value=seen.bucket_name)
+    assert seen.encryption_key is not None
+    CfnOutput(home, "Key", value=seen.encryption_key.key_arn)
+    return {stack.stack_name: synthesized(stack) for stack in (kept, gone, shared, home)}
 
 
 def bucket_of(template):
@@ -57,7 +73,7 @@ def test_access_to_artifacts_is_logged(templates):
 
 
 def test_old_artifacts_and_broken_uploads_go_by_themselves(templates):
-    rules = {stack: bucket_of(template)["LifecycleConfiguration"]["Rules"][0] for stack, template in templates.items()}
+    rules = {stack: bucket_of(templates[stack])["LifecycleConfiguration"]["Rules"][0] for stack in ("Kept", "Gone")}
     assert (rules["Kept"]["ExpirationInDays"], rules["Gone"]["ExpirationInDays"]) == (365, 1)
     assert rules["Kept"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
     assert rules["Kept"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
@@ -142,3 +158,111 @@ def test_fails_when_the_removal_policy_means_nothing_to_a_bucket():
 def test_fails_when_artifacts_would_not_expire_after_whole_days(duration):
     with refuses("artifacts_expire_after", at="Shop/Artifacts", fix="Duration.days("):
         ArtifactStore(a_stack(), "Artifacts", artifacts_expire_after=duration)
+
+
+def guests(policy):
+    return [statement for statement in policy["Statement"] if "ArnEquals" in statement.get("Condition", {})]
+
+
+def test_roles_of_another_account_are_let_in_by_name_before_they_exist(templates):
+    shared = templates["Shared"]
+    (of_bucket,) = [
+        statement
+        for name, policy in of_type(shared, "AWS::S3::BucketPolicy").items()
+        if name.startswith("ArtifactsBucket")
+        for statement in guests(policy["PolicyDocument"])
+    ]
+    (of_key,) = guests(only(shared, "AWS::KMS::Key")["KeyPolicy"])
+    for statement in (of_bucket, of_key):
+        assert statement["Principal"] == {"AWS": f"arn:aws:iam::{PRODUCTION}:root"}
+        assert statement["Condition"]["ArnEquals"]["aws:PrincipalArn"] == [
+            f"arn:aws:iam::{PRODUCTION}:role/web",
+            f"arn:aws:iam::{PRODUCTION}:role/worker",
+        ]
+    assert text_of(of_bucket["Resource"]).endswith("/shop/*")
+    assert (of_bucket["Action"], of_key["Action"]) == (["s3:GetObject", "s3:GetObjectVersion"], "kms:Decrypt")
+
+
+def test_a_bucket_gets_a_name_once_others_have_to_say_it(templates):
+    assert "BucketName" not in bucket_of(templates["Kept"])
+    name = bucket_of(templates["Shared"])["BucketName"]
+    assert name.startswith("shared-artifacts-bucket-111122223333-us-east-1-")
+    assert templates["Home"]["Outputs"]["Name"]["Value"] == name
+
+
+def test_the_key_of_another_region_comes_from_an_output_of_its_stack(templates):
+    ((output, key),) = templates["Shared"]["Outputs"].items()
+    assert key["Value"]["Fn::GetAtt"][1] == "Arn"
+    assert templates["Home"]["Outputs"]["Key"]["Value"] == {
+        "Fn::GetStackOutput": {"StackName": "Shared", "OutputName": output, "Region": "us-east-1"}
+    }
+
+
+@settings(max_examples=25)
+@given(
+    stack=st.from_regex(r"[A-Za-z][A-Za-z0-9-]{0,127}", fullmatch=True),
+    account=st.from_regex(r"[0-9]{12}", fullmatch=True),
+)
+def test_any_stack_gives_the_bucket_a_name_that_s3_takes(stack, account):
+    store = ArtifactStore(Stack(App(), stack, env=Environment(account=account, region="us-gov-west-1")), "Artifacts")
+    (statement, *_) = store.permissions_elsewhere("shop", FETCH)
+    (pattern,) = statement.resources
+    name = pattern.removeprefix("arn:aws-us-gov:s3:::").removesuffix("/shop/*")
+    assert re.fullmatch(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", name)
+    assert f"-{account}-us-gov-west-1-" in name
+
+
+def test_two_stores_never_have_the_same_name():
+    stacks = [
+        Stack(App(), "Shop", env=Environment(account=account, region=region))
+        for account in (TOOLING, PRODUCTION)
+        for region in ("eu-west-1", "us-east-1")
+    ]
+    stores = [ArtifactStore(stack, id) for stack in stacks for id in ("Artifacts", "Artifacts2")]
+    names = {store.permissions_elsewhere("shop", FETCH)[0].resources[0] for store in stores}
+    assert len(names) == len(stores)
+
+
+@pytest.mark.parametrize("access", [FETCH, TAKE, MAKE])
+def test_elsewhere_the_key_is_good_for_what_s3_keeps_in_this_bucket_alone(access):
+    store = ArtifactStore(Stack(App(), "Shop", env=ABROAD), "Artifacts")
+    statements = store.permissions_elsewhere("shop", access)
+    (use,) = [one for one in statements if one.actions == access.key]
+    (objects,) = [one for one in statements if one.actions == access.objects]
+    assert use.conditions is not None
+    assert use.conditions["StringEquals"]["kms:ViaService"].startswith("s3.us-east-1.")
+    bucket, of_objects = use.conditions["ArnLike"]["kms:EncryptionContext:aws:s3:arn"]
+    assert [of_objects] == objects.resources == [f"{bucket}/shop/*"]
+
+
+def test_elsewhere_a_bucket_of_that_name_in_another_account_is_not_trusted():
+    store = ArtifactStore(Stack(App(), "Shop", env=ABROAD), "Artifacts")
+    for statement in store.permissions_elsewhere("shop", TAKE):
+        if statement.actions[0].startswith("s3:"):
+            assert statement.conditions == {"StringEquals": {"aws:ResourceAccount": TOOLING}}
+
+
+def test_fails_when_a_store_for_others_does_not_say_where_it_is():
+    with refuses("not known at synth time", at="Shop/Artifacts", fix="give its stack env="):
+        ArtifactStore(a_stack(), "Artifacts").permissions_elsewhere("shop", FETCH)
+
+
+def test_fails_when_a_store_for_another_region_is_in_a_nested_stack():
+    nested = NestedStack(Stack(App(), "Shop", env=ABROAD), "Nested")
+    with refuses("nested stack", at="Shop/Nested/Artifacts", fix="a stack that is not nested"):
+        ArtifactStore(nested, "Artifacts").permissions_of_pipeline("shop", from_other_region=True)
+
+
+def test_fails_when_two_pipelines_of_one_name_in_two_regions_would_share_a_folder():
+    app = App()
+    store = ArtifactStore(Stack(app, "Shop"), "Artifacts")
+    store.admit(Stack(app, "Ireland"), "shop")
+    with refuses("the same folder, 'shop'", at="Virginia", fix="a store each"):
+        store.admit(Stack(app, "Virginia"), "shop")
+
+
+def test_fails_when_the_bucket_policy_has_no_room_for_another_role():
+    store = ArtifactStore(Stack(App(), "Shop", env=ABROAD), "Artifacts")
+    with refuses("has room for", at="Shop/Artifacts", fix="a store of their own"):
+        for number in range(300):
+            store.let_in("shop", FETCH, f"arn:aws:iam::{PRODUCTION}:role/{number}-{'x' * 50}")

@@ -15,13 +15,13 @@ from code_family_constructs import (
     BuildProject,
     ConfigurationError,
     DeliveryPipeline,
-    DeployAction,
     Ec2Deployment,
     Ec2Fleet,
     ManualApproval,
+    StageAction,
     Statement,
 )
-from code_family_constructs.testing import synthesized
+from code_family_constructs.testing import synthesized, text_of
 from tests.helpers import CONNECTION_ARN, a_source, a_stack, allowed, of_type, only, refuses
 
 PIPELINE = "AWS::CodePipeline::Pipeline"
@@ -34,8 +34,8 @@ class ToWebsite:
         self.bucket = bucket
         self.readers: list[Statement] = []
 
-    def deploy_action(self, context):
-        return DeployAction(
+    def stage_action(self, context):
+        return StageAction(
             prepared_by=[
                 actions.ManualApprovalAction(action_name=f"Freeze{context.pipeline_name}", run_order=context.run_order)
             ],
@@ -69,6 +69,7 @@ def templates():
         "Production",
         approval=ManualApproval(
             question="Release #{codepipeline.PipelineExecutionId}?",
+            links={"Dashboard": "https://acme.example/#{SourceVariables.CommitId}"},
             review_url="https://staging.acme.example/",
             timeout=Duration.hours(1),
             notify_emails=["ops@acme.example"],
@@ -154,6 +155,15 @@ def test_a_check_of_a_stage_is_a_test_and_makes_no_artifacts(release):
         assert artifacts(test, "Output") == []
 
 
+def test_what_only_tests_cannot_replace_what_is_deployed(release):
+    bucket = next(name for name in of_type(release, "AWS::S3::Bucket") if name.startswith("PipelineArtifactsBucket"))
+    writes = f"s3:PutObject on <{bucket}.Arn>/Release-Pipeline/*"
+    assert writes in allowed(release, "BuildRolePolicy")
+    checks = allowed(release, "CheckRolePolicy")
+    assert writes.replace("PutObject", "GetObject") in checks
+    assert not [line for line in checks if line.startswith(("s3:Put", "kms:Encrypt", "kms:GenerateDataKey"))]
+
+
 def test_each_build_artifact_can_be_deployed(release):
     (build,) = stages(release)["Build"]
     assert (artifacts(build, "Input"), artifacts(build, "Output")) == (["Source"], ["App", "Infra"])
@@ -194,7 +204,14 @@ def test_a_revision_that_overtakes_another_is_dealt_with_as_asked(release, websi
 
 def test_the_approver_reads_question_link_and_has_the_time_that_was_given(release):
     approve = stages(release)["Production"][0]
-    assert approve["Configuration"]["CustomData"] == "Release #{codepipeline.PipelineExecutionId}?"
+    assert text_of(approve["Configuration"]["CustomData"]).splitlines() == [
+        "Release #{codepipeline.PipelineExecutionId}?",
+        "Source #{SourceVariables.CommitId} by #{SourceVariables.AuthorDisplayName}: #{SourceVariables.CommitMessage}",
+        "https://github.com/acme/shop/commit/#{SourceVariables.CommitId}",
+        "Builds and tests: https://<AWS::Region>.console.aws.amazon.com/codesuite/codepipeline/pipelines/"
+        "Release-Pipeline/executions/#{codepipeline.PipelineExecutionId}/visualization?region=<AWS::Region>",
+        "Dashboard: https://acme.example/#{SourceVariables.CommitId}",
+    ]
     assert approve["Configuration"]["ExternalEntityLink"] == "https://staging.acme.example/"
     assert approve["TimeoutInMinutes"] == 60
 
@@ -362,7 +379,7 @@ ASK = ManualApproval(question="?")
 
 
 def test_fails_when_a_stage_does_nothing():
-    with refuses("stage 'Empty' does nothing", at="Shop/Pipeline", fix="give it approval=, deploy= or test="):
+    with refuses("stage 'Empty' does nothing", at="Shop/Pipeline", fix="give it approval=, deploy=, invoke=, test="):
         a_pipeline(a_stack()).add_stage("Empty")
 
 

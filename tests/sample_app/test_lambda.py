@@ -120,7 +120,7 @@ def smoke_test(artifact, monkeypatch):
             assert parameters["FunctionName"] == "Greeter"
             answer = ask(artifact, json.loads(parameters["Payload"]))
             error = {"FunctionError": "Unhandled"} if isinstance(answer, str) else {}
-            return {"StatusCode": 200, "Payload": Payload(json.dumps(answer)), **error}
+            return {"StatusCode": 200, "ExecutedVersion": "$LATEST", "Payload": Payload(json.dumps(answer)), **error}
 
     monkeypatch.setenv("FUNCTION", "Greeter")
     monkeypatch.setattr("boto3.client", lambda service: Lambda())

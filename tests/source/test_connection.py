@@ -6,6 +6,7 @@ from constructs import Construct
 
 from code_family_constructs import CodeConnection
 from code_family_constructs.source.connection import use_connection
+from code_family_constructs.source.host import CodeConnectionHost
 from code_family_constructs.testing import synthesized, text_of
 from tests.helpers import CONNECTION_ARN, a_stack, of_type, only, refuses
 
@@ -72,11 +73,82 @@ def test_fails_when_the_name_is_empty_or_too_long(name):
         CodeConnection.github(a_stack(), "GitHub", connection_name=name)
 
 
-@pytest.mark.parametrize("provider", ["github", "Gitlab", "GitHubEnterpriseServer", "", None])
+@pytest.mark.parametrize("provider", ["github", "Gitlab", "", None])
 def test_fails_when_the_provider_is_none_that_it_can_connect_to(provider):
-    """CloudFormation refuses some; one with a server of its own takes a host, which nothing here makes."""
-    with refuses(f"provider_type={provider!r}", at="Shop/GitHub", fix="use one of GitHub"):
+    with refuses(f"provider_type={provider!r}", at="Shop/GitHub", fix="use one of AzureDevOps, Bitbucket, GitHub"):
         CodeConnection(a_stack(), "GitHub", provider_type=provider)
+
+
+@pytest.mark.parametrize(
+    ("factory", "provider"),
+    [
+        (CodeConnection.github, "GitHub"),
+        (CodeConnection.gitlab, "GitLab"),
+        (CodeConnection.bitbucket, "Bitbucket"),
+        (CodeConnection.azure_devops, "AzureDevOps"),
+    ],
+)
+def test_there_is_a_connection_to_each_provider(factory, provider):
+    stack = a_stack()
+    connection = factory(stack, "Connection", connection_name="shop")
+    assert connection.provider_type == provider
+    assert only(synthesized(stack), MADE) == {"ConnectionName": "shop", "ProviderType": provider}
+
+
+HOST_ARN = f"arn:aws:codeconnections:eu-west-1:111111111111:host/{ID}"
+
+
+@pytest.mark.parametrize(
+    ("factory", "provider"),
+    [
+        (CodeConnection.github_enterprise, "GitHubEnterpriseServer"),
+        (CodeConnection.gitlab_self_managed, "GitLabSelfManaged"),
+    ],
+)
+def test_a_connection_to_a_server_of_ones_own_names_the_host_and_not_the_provider(factory, provider):
+    stack = a_stack()
+    host = CodeConnectionHost.from_host_arn(HOST_ARN)
+    connection = factory(stack, "Server", host=host, connection_name="shop")
+    assert connection.provider_type == provider
+    assert only(synthesized(stack), MADE) == {"ConnectionName": "shop", "HostArn": HOST_ARN}
+
+
+@pytest.mark.parametrize("provider", ["GitHubEnterpriseServer", "GitLabSelfManaged"])
+def test_fails_when_a_server_of_ones_own_has_no_host(provider):
+    with refuses(f"{provider} without a host", at="Shop/Server", fix="give host=, a CodeConnectionHost"):
+        CodeConnection(a_stack(), "Server", provider_type=provider)
+
+
+def test_fails_when_a_provider_in_the_cloud_has_a_host():
+    host = CodeConnectionHost.from_host_arn(HOST_ARN)
+    with refuses("host= for a connection to GitLab,", at="Shop/GitLab", fix="leave out host="):
+        CodeConnection(a_stack(), "GitLab", provider_type="GitLab", host=host)
+
+
+def a_host(scope):
+    address = "https://github.acme.example"
+    return CodeConnectionHost(scope, "Server", provider_type="GitHubEnterpriseServer", provider_endpoint=address)
+
+
+def test_fails_when_the_host_is_of_another_provider():
+    app = App()
+    host = a_host(Stack(app, "Servers"))
+    with refuses("GitLabSelfManaged through a host of GitHubEnterpriseServer", at="Shop/GitLab", fix="make the host"):
+        CodeConnection.gitlab_self_managed(Stack(app, "Shop"), "GitLab", host=host)
+
+
+def test_fails_when_nobody_could_set_up_the_host_before_the_connection_is_made():
+    stack = a_stack()
+    with refuses("'Shop/Server', which is made in the same stack", at="Shop/GitHub", fix="a stack of its own"):
+        CodeConnection.github_enterprise(stack, "GitHub", host=a_host(stack))
+
+
+def test_a_connection_through_a_host_of_another_stack_waits_for_it():
+    app = App()
+    host, stack = a_host(Stack(app, "Servers")), Stack(app, "Shop")
+    CodeConnection.github_enterprise(stack, "GitHub", host=host)
+    assert "Servers:" in text_of(only(synthesized(stack), MADE)["HostArn"])
+    assert [each.stack_name for each in stack.dependencies] == ["Servers"]
 
 
 def test_a_name_from_a_parameter_is_let_through():

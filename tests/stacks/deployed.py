@@ -1,4 +1,12 @@
-"""What the tests of deployed stacks share: the CDK CLI before an endpoint, and the comparison of template and API."""
+"""What the tests of deployed stacks share: the CDK CLI before an endpoint, and the comparison of template and API.
+
+For stacks in several accounts and regions, which one endpoint has:
+
+    deployed = Deployed(endpoint, folder, "Pipeline")
+    deployed.bootstrap(TOOLING, PRODUCTION)  # whatever has account and region
+    deployed.deploy(deployed.synth("app", make))  # the stacks that it depends on go first
+    production = deployed.beside("Production")  # its clients are those of its account and region
+"""
 
 import hashlib
 import os
@@ -8,9 +16,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from aws_cdk import App, Stack
+from aws_cdk import App, Stack, Token
 
 from code_family_constructs.local import Endpoint
 from code_family_constructs.testing import synthesized
@@ -21,7 +29,7 @@ Reader = Callable[[Callable[[str], Any], str, dict[str, Any]], Any]
 # How the API of each type reads one resource back.
 READ: dict[str, Reader] = {
     "AWS::CodeBuild::Project": lambda client, id, _: project_of(client, id),
-    "AWS::CodePipeline::Pipeline": lambda client, id, _: client("codepipeline").get_pipeline(name=id)["pipeline"],
+    "AWS::CodePipeline::Pipeline": lambda client, id, properties: pipeline_of(client, id, properties),
     "AWS::CodeDeploy::Application": lambda client, id, _: client("codedeploy").get_application(applicationName=id)[
         "application"
     ],
@@ -40,24 +48,50 @@ READ: dict[str, Reader] = {
 NOT_READ = ("Code", "DeleteReports", "EmptyOnDelete", "RestartExecutionOnUpdate")
 
 
+class Place(Protocol):
+    """Where stacks are, such as an endpoint, a TargetEnvironment or a Deployed."""
+
+    @property
+    def account(self) -> str: ...
+    @property
+    def region(self) -> str: ...
+
+
 class Deployed:
     """A stack on an endpoint, and the CDK CLI in front of it."""
 
     def __init__(self, endpoint: Endpoint, folder: Path, name: str) -> None:
         self.endpoint = endpoint
-        self.client = endpoint.client
         self.folder = folder
         self.name = name
         self.templates: dict[str, dict[str, Any]] = {}
+        self._places: dict[str, tuple[str, str]] = {}
 
     def beside(self, name: str) -> "Deployed":
         """Another stack of the same app: one synth and one deployment serve both."""
         other = Deployed(self.endpoint, self.folder, name)
-        other.templates = self.templates
+        other.templates, other._places = self.templates, self._places
         return other
 
-    def bootstrap(self) -> None:
-        self.cdk("bootstrap", f"aws://{self.endpoint.account}/{self.endpoint.region}")
+    @property
+    def account(self) -> str:
+        return self._place[0]
+
+    @property
+    def region(self) -> str:
+        return self._place[1]
+
+    @property
+    def _place(self) -> tuple[str, str]:
+        return self._places.get(self.name, (self.endpoint.account, self.endpoint.region))
+
+    def client(self, service: str) -> Any:
+        """A client of the account and region that the stack is in."""
+        return self.endpoint.client(service, account=self.account, region=self.region)
+
+    def bootstrap(self, *places: Place) -> None:
+        """Prepares accounts and regions, those of the endpoint when none is given."""
+        self.cdk("bootstrap", *(f"aws://{place.account}/{place.region}" for place in places or [self.endpoint]))
 
     def cdk(self, *arguments: str, app: Path | None = None, fails: bool = False) -> str:
         done = subprocess.run(
@@ -72,12 +106,16 @@ class Deployed:
         assert (done.returncode != 0) is fails, done.stdout
         return done.stdout
 
-    def synth(self, variant: str, *make: Callable[[App], Stack]) -> Path:
-        """The assembly of a variant of the app, which has one stack or more."""
+    def synth(self, variant: str, *make: Callable[[App], object]) -> Path:
+        """The assembly of a variant of the app, which has one stack or more; each function may make several."""
         folder = self.folder / variant
         app = App(outdir=str(folder), analytics_reporting=False)
-        for stack in [each(app) for each in make]:
+        for each in make:
+            each(app)
+        for stack in [child for child in app.node.children if isinstance(child, Stack)]:
             self.templates[stack.stack_name] = synthesized(stack)
+            if not Token.is_unresolved(stack.account) and not Token.is_unresolved(stack.region):
+                self._places[stack.stack_name] = (stack.account, stack.region)
         return folder
 
     def edited(self, app: Path, variant: str, old: str, new: str) -> Path:
@@ -119,7 +157,7 @@ class Deployed:
         for name, resource in self.template["Resources"].items():
             kind = resource["Type"]
             if kind in readers:
-                wanted = resolve(resource["Properties"], ids, self.endpoint)
+                wanted = resolve(resource["Properties"], ids, self)
                 told = readers[kind](self.client, ids[name], wanted)
                 asked = {key: value for key, value in wanted.items() if key not in NOT_READ}
                 found.setdefault(kind, []).extend(differences(asked, told, name))
@@ -132,6 +170,14 @@ def project_of(client: Callable[[str], Any], name: str) -> Any:
     return {**found, "Triggers": {"Webhook": True, **found["webhook"]}} if "webhook" in found else found
 
 
+def pipeline_of(client: Callable[[str], Any], name: str, properties: dict[str, Any]) -> Any:
+    """A pipeline, with its artifact stores as a list, which is what CloudFormation has, and in the template's order."""
+    found = client("codepipeline").get_pipeline(name=name)["pipeline"]
+    order = [store["Region"] for store in properties.get("ArtifactStores", [])]
+    stores = sorted(found.get("artifactStores", {}).items(), key=lambda store: order.index(store[0]))
+    return {**found, "artifactStores": [{"region": region, "artifactStore": store} for region, store in stores]}
+
+
 def environment() -> dict[str, str]:
     # The CLI that `make` installs, also where the environment is not activated.
     return {**os.environ, "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
@@ -140,25 +186,25 @@ def environment() -> dict[str, str]:
 ATTRIBUTE = "<an attribute>"
 
 
-def resolve(value: Any, ids: dict[str, str], endpoint: Endpoint) -> Any:
+def resolve(value: Any, ids: dict[str, str], place: Place) -> Any:
     """The template's value with references replaced; of an attribute only that there is one can be told."""
     pseudo = {
-        "AWS::Region": endpoint.region,
-        "AWS::AccountId": endpoint.account,
+        "AWS::Region": place.region,
+        "AWS::AccountId": place.account,
         "AWS::Partition": "aws",
         "AWS::URLSuffix": "amazonaws.com",
     }
     match value:
         case {"Ref": name}:
             return {**ids, **pseudo}[name]
-        case {"Fn::GetAtt": _} | {"Fn::Select": _}:
+        case {"Fn::GetAtt": _} | {"Fn::Select": _} | {"Fn::ImportValue": _} | {"Fn::GetStackOutput": _}:
             return ATTRIBUTE
         case {"Fn::Join": [delimiter, items]}:
-            return delimiter.join(resolve(item, ids, endpoint) for item in items)
+            return delimiter.join(resolve(item, ids, place) for item in items)
         case dict():
-            return {key: resolve(item, ids, endpoint) for key, item in value.items()}
+            return {key: resolve(item, ids, place) for key, item in value.items()}
         case list():
-            return [resolve(item, ids, endpoint) for item in value]
+            return [resolve(item, ids, place) for item in value]
         case _:
             return value
 

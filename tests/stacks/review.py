@@ -15,7 +15,9 @@ FLAGS: Mapping[str, Any] = json.loads((Path(__file__).parents[2] / "cdk.json").r
 STATEFUL = (
     "AWS::AutoScaling::AutoScalingGroup",
     "AWS::CodeBuild::ReportGroup",
+    "AWS::CodeCommit::Repository",
     "AWS::CodeConnections::Connection",
+    "AWS::CodeConnections::Host",
     "AWS::CodeDeploy::Application",
     "AWS::CodeDeploy::DeploymentGroup",
     "AWS::CodePipeline::Pipeline",

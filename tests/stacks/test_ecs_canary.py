@@ -73,7 +73,7 @@ def test_both_nag_packs_looked_and_found_nothing(canary, by_codedeploy):
 def test_every_acknowledged_finding_is_known_and_has_a_reason(canary, snapshot):
     """One more acknowledgment is a decision: this file and this count change with it."""
     lines = acknowledged(canary)
-    assert len(lines) == 37
+    assert len(lines) == 38
     assert "\n".join(lines) + "\n" == snapshot(name="acknowledged")
 
 
@@ -174,7 +174,7 @@ def https_with_tests_secrets_and_a_key(app):
                 traffic_routing=routing,
                 hooks={event: hook},
             )
-            deployment.deploy_action(a_context(stage_name=id_))
+            deployment.stage_action(a_context(stage_name=id_))
     return stack
 
 

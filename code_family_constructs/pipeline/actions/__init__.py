@@ -1,0 +1,1 @@
+"""Floor 2: what a stage can run besides deployments and approvals."""
