@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from aws_cdk import Stack
-from constructs import Construct
+from constructs import Construct, IConstruct
 
 from code_family_constructs.errors import ConfigurationError
 from code_family_constructs.tokens import unresolved
@@ -44,6 +44,7 @@ def physical_name(construct: Construct, scope: Construct, id: str, given: str | 
         given: What the user wants it to be called.
         rule: What AWS takes.
     """
+    _STACKS[construct] = stack_of(scope)
     if given is not None:
         check_name(construct, given, rule)
         return given
@@ -85,6 +86,26 @@ def check_list(at: Construct | str, name: str, given: object) -> None:
         raise ConfigurationError(f"{name}={shown} is no list", at=at, fix=f"write {name}=[…]")
 
 
+def stack_of(construct: IConstruct) -> Stack:
+    """The stack that a construct is in, which does not change: asked of Node once."""
+    if isinstance(construct, Stack):
+        return construct
+    if construct not in _STACKS:
+        _STACKS[construct] = Stack.of(construct)
+    return _STACKS[construct]
+
+
+def environment_of(stack: Stack) -> tuple[str, str]:
+    """Account and region of a stack, tokens where they are not known."""
+    if stack not in _ENVIRONMENTS:
+        _ENVIRONMENTS[stack] = (stack.account, stack.region)
+    return _ENVIRONMENTS[stack]
+
+
+_STACKS: WeakKeyDictionary[IConstruct, Stack] = WeakKeyDictionary()
+_ENVIRONMENTS: WeakKeyDictionary[Stack, tuple[str, str]] = WeakKeyDictionary()
+
+
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
 _MOST_ENVIRONMENT = 4096
 _TOKEN = re.compile(r"\$\{Token\[[^\]]*\]\}")
@@ -116,7 +137,7 @@ def _place(scope: Construct) -> tuple[str, Sequence[str]]:
     gives most names.
     """
     if scope not in _PLACES:
-        stack = Stack.of(scope)
+        stack = stack_of(scope)
         while (outer := stack.nested_stack_parent) is not None:
             stack = outer
         inside = () if stack is scope else scope.node.path.removeprefix(f"{stack.node.path}/").split("/")

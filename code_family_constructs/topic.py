@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 from aws_cdk import RemovalPolicy
 from aws_cdk import aws_kms as kms
@@ -82,6 +82,8 @@ def admit_cloudwatch(at: Construct, topic: sns.ITopic) -> None:
 
 # Asking the same again is a dozen round trips to Node.
 _ADMITTED: WeakSet[sns.ITopic] = WeakSet()
+_CHECKED: WeakSet[sns.ITopic] = WeakSet()
+_KEYS: WeakKeyDictionary[sns.ITopic, kms.IKey | None] = WeakKeyDictionary()
 
 
 def check_topic(at: str, topic: sns.ITopic, *, publisher: str) -> None:
@@ -92,28 +94,39 @@ def check_topic(at: str, topic: sns.ITopic, *, publisher: str) -> None:
         topic: The topic.
         publisher: The service, such as CodeDeploy.
     """
+    if topic in _CHECKED:
+        return
     _check_encrypted(at, topic)
-    path = topic.node.path
     if topic.fifo:
         raise ConfigurationError(
-            f"topic {path!r} is a FIFO topic, and {publisher}'s messages name no group",
+            f"topic {topic.node.path!r} is a FIFO topic, and {publisher}'s messages name no group",
             at=at,
             fix="use a standard topic, such as an AlertTopic's",
         )
     key = key_of(topic)
     if key is None:
         raise ConfigurationError(
-            f"nothing says which key topic {path!r} is encrypted with, and without it {publisher} could not publish",
+            f"nothing says which key topic {topic.node.path!r} is encrypted with, and without it {publisher} could not "
+            "publish",
             at=at,
             fix="import it with sns.Topic.from_topic_attributes(…, topic_arn=…, key_arn=…)",
         )
     if ":alias/" in key.key_arn and not is_aws_key(key):
         alias = key.key_arn.rpartition(":")[2]
         raise ConfigurationError(
-            f"topic {path!r} is encrypted with {alias!r}: a policy that names an alias allows nothing",
+            f"topic {topic.node.path!r} is encrypted with {alias!r}: a policy that names an alias allows nothing",
             at=at,
             fix="give the topic the key itself, by kms.Key.from_key_arn, or key_arn= with the key's ARN",
         )
+    _CHECKED.add(topic)
+
+
+def customer_key_of(topic: sns.ITopic) -> kms.IKey | None:
+    """The key that who publishes to a topic has to be let use: none for AWS's own, whose policy does so."""
+    if topic not in _KEYS:
+        key = key_of(topic)
+        _KEYS[topic] = None if key is None or is_aws_key(key) else key
+    return _KEYS[topic]
 
 
 def key_of(topic: sns.ITopic) -> kms.IKey | None:

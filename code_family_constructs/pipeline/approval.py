@@ -13,7 +13,7 @@ from code_family_constructs.actions import ActionContext, StageAction
 from code_family_constructs.errors import ConfigurationError
 from code_family_constructs.permissions import Statement
 from code_family_constructs.tokens import unresolved
-from code_family_constructs.topic import AlertTopic, check_email, check_topic, is_aws_key, key_of
+from code_family_constructs.topic import AlertTopic, check_email, check_topic, customer_key_of
 
 _WEEK = Duration.days(7)
 # Of any one setting of an action: https://docs.aws.amazon.com/codepipeline/latest/userguide/limits.html
@@ -59,9 +59,8 @@ class ManualApproval:
         at = "ManualApproval"
         if self.topic is not None:
             check_topic(at, self.topic, publisher="CodePipeline")
-            key = key_of(self.topic)
             # What the pipeline has to be let into.
-            object.__setattr__(self, "topic_key", None if key is None or is_aws_key(key) else key)
+            object.__setattr__(self, "topic_key", customer_key_of(self.topic))
         if not unresolved(self.question) and not 1 <= len(self.question) <= _LONGEST:
             raise ConfigurationError(
                 f"an approval question of {len(self.question)} characters", at=at, fix="use 1 to 1000 characters"

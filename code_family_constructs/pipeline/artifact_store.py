@@ -96,7 +96,7 @@ class ArtifactStore(Construct):
         super().__init__(scope, id)
         check_removal_policy(self, removal_policy)
         _check_expiry(self, artifacts_expire_after)
-        self._folders: dict[str, tuple[str, str]] = {}
+        self._folders: dict[str, tuple[str, Construct]] = {}
         self._admissions: dict[tuple[str, ...], Admission] = {}
         self._admitted = 0
         self._output: CfnOutput | None = None
@@ -154,9 +154,9 @@ class ArtifactStore(Construct):
         Raises:
             ConfigurationError: Another pipeline has that folder, and each would be allowed the other's artifacts.
         """
-        folder, path = _folder(pipeline_name), pipeline.node.path
-        other, whose = self._folders.setdefault(folder, (pipeline_name, path))
-        if whose != path:
+        folder = _folder(pipeline_name)
+        other, whose = self._folders.setdefault(folder, (pipeline_name, pipeline))
+        if whose is not pipeline:
             raise ConfigurationError(
                 f"pipelines {other!r} and {pipeline_name!r} would keep their artifacts in the same folder, {folder!r}",
                 at=pipeline,

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-from aws_cdk import Stack
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_codepipeline_actions as actions
 from aws_cdk import aws_iam as iam
@@ -15,7 +14,7 @@ from code_family_constructs.artifacts import ArtifactUser
 from code_family_constructs.build import Build
 from code_family_constructs.cross_account import outermost
 from code_family_constructs.errors import ConfigurationError
-from code_family_constructs.names import NameRule, check_name, physical_name
+from code_family_constructs.names import NameRule, check_name, environment_of, physical_name, stack_of
 from code_family_constructs.permissions import Reader, ServiceRole, Statement, arn, pseudo
 from code_family_constructs.pipeline.actions.code_build import CodeBuildAction
 from code_family_constructs.pipeline.approval import ManualApproval
@@ -131,8 +130,8 @@ class DeliveryPipeline(Construct):
         # Stage → position of an action → properties that aws-cdk-lib does not know of.
         self._overrides: dict[str, Mapping[int, Mapping[str, Any]]] = {}
         self._execution_mode = execution_mode
-        stack = Stack.of(self)
-        self._account, self._region = (None if unresolved(known) else known for known in (stack.account, stack.region))
+        stack = stack_of(self)
+        self._account, self._region = (None if unresolved(known) else known for known in environment_of(stack))
         self._approvals: list[str] = []
         # Path of each action → its namespace, and the variables in it as far as they are known.
         self._outputs: dict[str, tuple[str, frozenset[str] | None]] = {}
@@ -196,8 +195,8 @@ class DeliveryPipeline(Construct):
             )
             self._add_stage("Build", [{"Build": to_build}], None)
             self._default_input = names[0]
-        regions = [self._region, *(Stack.of(store).region for store in cross_region_stores)]
-        self.node.add_validation(StructureValidation(self.pipeline, regions, self._overrides))
+        regions = [self._region, *(stack_of(store).region for store in cross_region_stores)]
+        self.node.add_validation(StructureValidation(self.pipeline, stack, regions, execution_mode, self._overrides))
 
     def add_stage(
         self,
@@ -442,6 +441,7 @@ class DeliveryPipeline(Construct):
             )
         before = list(self._artifacts)
         made: list[codepipeline.IAction] = []
+        permissions: list[Statement] = []
         overrides: dict[int, Mapping[str, Any]] = {}
         run_order = 1
         for step in steps:
@@ -449,6 +449,9 @@ class DeliveryPipeline(Construct):
             for action_name, action in step.items():
                 one = self._make(action, self._context(name, action_name, run_order, revision))
                 ends.append(run_order + len(one.prepared_by) + 1)
+                permissions += [*one.permissions, *one.pipeline_permissions]
+                for user in one.builds:
+                    self._let_use_artifacts(user, makes=bool(one.outputs))
                 self._check_outputs(name, one, outputs)
                 outputs |= one.outputs
                 self._clones |= one.clones
@@ -478,7 +481,11 @@ class DeliveryPipeline(Construct):
             on_failure=on_failure,
             execution_mode=self._execution_mode,
         )
-        self._use(conditions.permissions, conditions.builds)
+        for user in conditions.builds:
+            self._let_use_artifacts(user, makes=False)
+        permissions += conditions.permissions
+        if permissions:
+            self._role.allow(*permissions)
         stage = self.pipeline.add_stage(
             stage_name=name,
             actions=made,
@@ -500,18 +507,11 @@ class DeliveryPipeline(Construct):
         for one in made.prepared_by:
             if isinstance(one, actions.ManualApprovalAction):
                 self._approvals.append(f"{context.stage_name}/{one.action_properties.action_name}")
-        self._use([*made.permissions, *made.pipeline_permissions], made.builds, makes=bool(made.outputs))
         for allow in made.artifact_readers:
             if isinstance(allow, Reader):
                 self._check_reader(context.stage_name, allow.at)
             allow(self.artifact_store.permissions_of_reader(self._name))
         return made
-
-    def _use(self, permissions: Sequence[Statement], users: Sequence[ArtifactUser], *, makes: bool = False) -> None:
-        if permissions:
-            self._role.allow(*permissions)
-        for user in users:
-            self._let_use_artifacts(user, makes=makes)
 
     def _let_use_artifacts(self, user: ArtifactUser, *, makes: bool) -> None:
         known = next((each for each in self._users if each[0] is user), None)
@@ -665,11 +665,11 @@ class DeliveryPipeline(Construct):
         return names
 
     def _check_reader(self, stage: str, reader: IConstruct) -> None:
-        ours, theirs = Stack.of(self), Stack.of(reader)
+        ours, theirs = stack_of(self), stack_of(reader)
         if theirs is ours:
             return
         ours, theirs = outermost(ours), outermost(theirs)
-        if theirs is not ours and outermost(Stack.of(self.artifact_store)) is ours:
+        if theirs is not ours and outermost(stack_of(self.artifact_store)) is ours:
             raise ConfigurationError(
                 f"stage {stage!r} deploys to stack {theirs.stack_name!r}, where {reader.node.path!r} would wait for "
                 "the artifacts in the pipeline's stack, and the pipeline waits for that stack",

@@ -17,6 +17,8 @@ class StructureValidation:
 
     Args:
         pipeline: The pipeline.
+        stack: Its stack.
+        execution_mode: What it was made with.
         regions: The pipeline's own, `None` when it is not known, and those of further artifact stores.
         overrides: Stage → position of an action → properties that aws-cdk-lib does not know of.
     """
@@ -24,10 +26,13 @@ class StructureValidation:
     def __init__(
         self,
         pipeline: codepipeline.Pipeline,
+        stack: Stack,
         regions: Sequence[str | None],
+        execution_mode: codepipeline.ExecutionMode,
         overrides: Mapping[str, Mapping[int, Mapping[str, Any]]],
     ) -> None:
-        self._pipeline, self._region, self._overrides = pipeline, regions[0], overrides
+        self._pipeline, self._stack, self._region = pipeline, stack, regions[0]
+        self._execution_mode, self._overrides = execution_mode, overrides
         store = {"Type": "S3", "Location": "artifacts"}
         self._stores: dict[str, Any] = (
             {"ArtifactStores": [{"Region": region, "ArtifactStore": store} for region in regions]}
@@ -38,7 +43,7 @@ class StructureValidation:
     def validate(self) -> list[str]:
         resource: Any = self._pipeline.node.default_child
         given = {"stages": resource.stages, "triggers": resource.triggers, "variables": resource.variables}
-        resolved: Any = Stack.of(self._pipeline).resolve(given)
+        resolved: Any = self._stack.resolve(given)
         stages = _as_declared(resolved["stages"])
         if len(stages) < 2:
             return [
@@ -49,7 +54,7 @@ class StructureValidation:
                 stage["Actions"][index].update(properties)
         structure = {
             "PipelineType": "V2",
-            "ExecutionMode": resource.execution_mode,
+            "ExecutionMode": self._execution_mode.value,
             "Stages": stages,
             "Triggers": _as_declared(resolved.get("triggers", [])),
             "Variables": _as_declared(resolved.get("variables", [])),

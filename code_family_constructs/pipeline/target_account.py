@@ -13,7 +13,7 @@ from constructs import Construct
 from code_family_constructs.actions import Action, ActionContext, StageAction
 from code_family_constructs.cross_account import fixed_role_arn, outermost, partition_of
 from code_family_constructs.errors import ConfigurationError
-from code_family_constructs.names import check_list
+from code_family_constructs.names import check_list, stack_of
 from code_family_constructs.permissions import Permissions, Reader, Statement
 from code_family_constructs.pipeline.artifact_store import FETCH, MAKE, TAKE, Access, ArtifactStore
 from code_family_constructs.tokens import unresolved
@@ -155,14 +155,14 @@ class Targets:
         self._pipeline = pipeline
         self._pipeline_name = pipeline_name
         self._role = role
-        self._stack = Stack.of(pipeline)
+        self._stack = stack_of(pipeline)
         self._store = store
         self._stores = self._by_region(cross_region_stores)
         self._targets: dict[Stack, _Target] = {}
         self._made_in: dict[str, str] = {}
         for other in self._stores.values():
             other.admit(pipeline, pipeline_name)
-            self._wait_for(Stack.of(other))
+            self._wait_for(stack_of(other))
 
     def pipeline_statements(self) -> list[Statement]:
         """What the pipeline's role needs of the artifact stores of other regions."""
@@ -192,11 +192,11 @@ class Targets:
         """
         stack = action.stack if isinstance(action, TargetAction) else None
         if stack is None and isinstance(action, Construct):
-            stack = Stack.of(action)
+            stack = stack_of(action)
         if stack is None or self._is_home(context, stack):
             made = action.stage_action(context)
             for user in made.builds:
-                if isinstance(user, Construct) and not self._is_home(context, Stack.of(user)):
+                if isinstance(user, Construct) and not self._is_home(context, stack_of(user)):
                     raise self._build_elsewhere(context)
             return made
         target = self._target(context, outermost(stack))
@@ -231,7 +231,7 @@ class Targets:
         found: dict[str, ArtifactStore] = {}
         ours = self._stack
         for store in stores:
-            theirs = Stack.of(store)
+            theirs = stack_of(store)
             place = f"artifact store {store.node.path!r} is in account {theirs.account}, region {theirs.region}"
             if any(unresolved(part) for part in (ours.account, ours.region, theirs.account, theirs.region)):
                 raise ConfigurationError(
@@ -310,7 +310,7 @@ class Targets:
                     f"{ours.account} and region {stack.region}",
                 )
             return self._stores[stack.region]
-        home = Stack.of(self._store)
+        home = stack_of(self._store)
         if (home.account, home.region) != (ours.account, ours.region):
             raise ConfigurationError(
                 f"artifact store {self._store.node.path!r} is in account {home.account}, region {home.region}, the "
