@@ -5,7 +5,7 @@ from typing import Any
 
 import aws_cdk as cdk
 
-from code_family_constructs import TargetEnvironment
+from code_family_constructs import ConfigurationError, TargetEnvironment
 from stacks.branches import Branches
 from stacks.change_set import ChangeSet
 from stacks.ec2_blue_green import Ec2BlueGreen
@@ -28,14 +28,31 @@ def setting(name: str, default: str = "") -> str:
 
 def listed(name: str) -> list[str]:
     """A setting of several values with commas between them."""
-    return [value for value in setting(name).split(",") if value]
+    return [value.strip() for value in setting(name).split(",") if value.strip()]
 
 
 def environment(name: str) -> TargetEnvironment:
     """Where something is deployed, from a setting such as `staging=222222222222/eu-west-1`."""
-    account, _, region = setting(name).partition("/")
+    account, slash, region = setting(name).partition("/")
+    if not slash:
+        raise ConfigurationError(
+            f"setting {name}={setting(name)!r} is no account and region",
+            at="app.py",
+            fix=f"cdk … -c {name}=222222222222/eu-west-1, and so for each of {', '.join(ACCOUNTS)}",
+        )
     return TargetEnvironment(name.capitalize(), account=account, region=region)
 
+
+# Settings of stacks in several places come first: what is wrong with them need not wait for all other stacks.
+ACCOUNTS = ("tooling", "staging", "production")
+accounts = [environment(name) for name in ACCOUNTS] if any(map(setting, ACCOUNTS)) else []
+if bool(setting("account")) != bool(setting("regions")):
+    raise ConfigurationError(
+        f"settings account={setting('account')!r} and regions={setting('regions')!r}",
+        at="app.py",
+        fix="give both: cdk … -c account=111111111111 -c regions=eu-west-1,us-east-1",
+    )
+regions = [TargetEnvironment("Region", account=setting("account"), region=region) for region in listed("regions")]
 
 repository = setting("repository", "your-name/your-repository")
 source: dict[str, Any] = {"repository": repository, "branch": setting("branch", "main")}
@@ -54,8 +71,8 @@ if connection := setting("connection"):
     PullRequestChecks(app, "PullRequestChecks", repository=repository, connection_arn=connection)
 
 # Across accounts and regions these have to be known: each stack's template says whom it lets in.
-if setting("tooling"):
-    tooling, staging, production = (environment(name) for name in ("tooling", "staging", "production"))
+if accounts:
+    tooling, staging, production = accounts
     StagingToProduction(
         app,
         "StagingToProduction",
@@ -64,14 +81,14 @@ if setting("tooling"):
         production=Service(app, "ServiceProduction", env=production.env),
         env=tooling.env,
     )
-if setting("regions"):
-    regions = [TargetEnvironment("Region", account=setting("account"), region=region) for region in listed("regions")]
+if regions:
     services = [Service(app, f"Service-{each.region}", env=each.env) for each in regions]
     MultiRegion(
         app,
         "MultiRegion",
         **source,
-        waves=[services[:1], services[1:]],  # the first region alone, then all others at the same time
+        # The first region alone, then all others at the same time.
+        waves=[wave for wave in (services[:1], services[1:]) if wave],
         artifacts=[RegionalArtifacts(app, f"Artifacts-{each.region}", env=each.env) for each in regions[1:]],
         env=regions[0].env,
     )

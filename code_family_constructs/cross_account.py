@@ -118,7 +118,8 @@ def unique_name(construct: IConstruct, longest: int, *, more: Sequence[str] = ()
         longest: The most characters; the start is cut where it is longer.
         more: What has to be in it, behind the start.
     """
-    stack = Stack.of(construct)
+    # The name of a nested stack is a token, and another one with each synth.
+    stack = outermost(Stack.of(construct))
     path = construct.node.path.removesuffix("/Resource")
     place = "|".join((stack.account, stack.region, stack.stack_name, path))
     end = "-".join(("", *more, sha256(place.encode()).hexdigest()[:8]))

@@ -154,7 +154,7 @@ def invoke_statements(function_arn: str) -> list[Statement]:
 
 def handler_source(module: str) -> str:
     """Text of a module of `handlers`."""
-    return (resources.files(_PACKAGE) / f"{module}.py").read_text()
+    return (resources.files(_PACKAGE) / f"{module}.py").read_text(encoding="utf-8")
 
 
 def _code(module: str, shared: Sequence[str], files: Mapping[str, str]) -> lambda_.Code:
@@ -183,7 +183,8 @@ def _asset(files: Mapping[str, str]) -> lambda_.Code:
         for name, text in files.items():
             path = Path(_STAGED[key].name, name)
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
+            # Whatever this machine's locale is: Python in Lambda reads UTF-8.
+            path.write_bytes(text.encode())
             # The mode goes into the archive, and the user that Lambda runs code as is another one.
             path.chmod(0o644)
     return lambda_.Code.from_asset(_STAGED[key].name)

@@ -86,6 +86,13 @@ def check_list(at: Construct | str, name: str, given: object) -> None:
         raise ConfigurationError(f"{name}={shown} is no list", at=at, fix=f"write {name}=[…]")
 
 
+def check_kind(at: Construct | str, name: str, given: object, kind: type | tuple[type, ...], *, fix: str) -> None:
+    """Raises ConfigurationError for an argument of another kind than Node would take, in words of this library."""
+    if not isinstance(given, kind):
+        shown = repr(given) if isinstance(given, str | int | float) else f"a {type(given).__name__}"
+        raise ConfigurationError(f"{name}={shown}", at=at, fix=fix)
+
+
 def stack_of(construct: IConstruct) -> Stack:
     """The stack that a construct is in, which does not change: asked of Node once."""
     if isinstance(construct, Stack):

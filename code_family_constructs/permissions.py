@@ -166,6 +166,12 @@ class Permissions:
 
     def _check(self, statements: Sequence[Statement]) -> None:
         for statement in statements:
+            if not isinstance(statement, Statement):
+                raise ConfigurationError(
+                    f"statements= has a {type(statement).__name__} in it",
+                    at=self._scope,
+                    fix='write Statement(actions=["s3:GetObject"], resources=[…])',
+                )
             wide = [action for action in statement.actions if _is_pattern(action)]
             if wide:
                 raise ConfigurationError(

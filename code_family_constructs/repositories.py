@@ -82,7 +82,7 @@ def check_branch(at: str, branch: str, repository: str) -> None:
             fix=f"write {branch.removeprefix('refs/heads/')!r}",
         )
     # git check-ref-format; CodePipeline also takes no pattern here, that is what triggers are for.
-    wrong = re.search(r"^$|^HEAD$|^[-/]|[/.]$|(?:^|/)\.|\.\.|//|@\{|\.lock(?:/|$)|[\x00-\x20\x7f~^:?*\[\\]", branch)
+    wrong = re.search(r"^$|^HEAD$|^@$|^[-/]|[/.]$|(?:^|/)\.|\.\.|//|@\{|\.lock(?:/|$)|[\x00-\x20\x7f~^:?*\[\\]", branch)
     if wrong or len(branch) > 255:
         raise ConfigurationError(
             f"{branch!r} is no branch name", at=at, fix="write one branch as git shows it, such as 'main'"

@@ -90,12 +90,19 @@ class LogBucket(Construct):
 
 
 def encrypted_bucket(
-    scope: Construct, id: str, *, key: kms.IKey, removal_policy: RemovalPolicy, rules: Sequence[s3.LifecycleRule]
+    scope: Construct,
+    id: str,
+    *,
+    key: kms.IKey,
+    removal_policy: RemovalPolicy,
+    rules: Sequence[s3.LifecycleRule],
+    bucket_name: str | None = None,
 ) -> s3.Bucket:
     """A private, versioned, TLS-only bucket under a customer-managed key, with a bucket key to save KMS requests."""
     return s3.Bucket(
         scope,
         id,
+        bucket_name=bucket_name,
         encryption=s3.BucketEncryption.KMS,
         encryption_key=key,
         bucket_key_enabled=True,

@@ -10,6 +10,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from code_family_constructs.errors import ConfigurationError
+from code_family_constructs.names import check_list
 from code_family_constructs.permissions import pseudo
 from code_family_constructs.storage import service_statement
 from code_family_constructs.tokens import unresolved
@@ -34,6 +35,7 @@ class AlertTopic(Construct):
 
     def __init__(self, scope: Construct, id: str, *, key: kms.Key | None = None, emails: Sequence[str] = ()) -> None:
         super().__init__(scope, id)
+        check_list(self, "emails", emails)
         for email in emails:
             check_email(self, email)
         if key is not None and not isinstance(key, kms.Key):

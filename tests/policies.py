@@ -50,6 +50,7 @@ _STAND_INS = {
     ("ArnEquals", "aws:PrincipalArn"): "here:principalarn",
     ("StringEquals", "aws:ResourceAccount"): "here:resourceaccount",
 }
+_PRINCIPAL = re.compile(r"[0-9]{12}|arn:aws[a-z-]*:(?:iam|sts)::[0-9]{12}:(?:root|(?:role|user|assumed-role)/[^*?]+)")
 # Properties that are the physical id, when there are any.
 _NAMES = {"AWS::S3::Bucket": "BucketName", "AWS::IAM::Role": "RoleName", "AWS::Lambda::Function": "FunctionName"}
 
@@ -153,7 +154,8 @@ class Physical:
             case "AWS::KMS::Key", "Arn":
                 return self._arn("kms", f"key/{self.ref(logical_id)}")
             case "AWS::IAM::Role", "Arn":
-                return self._arn("iam", f"role/{self.ref(logical_id)}", region=False)
+                path = self.resolve(self._resources[logical_id].get("Properties", {}).get("Path", "/"))
+                return self._arn("iam", f"role{path}{self.ref(logical_id)}", region=False)
             case "AWS::EC2::SecurityGroup", "GroupId":
                 return f"sg-0{sha256(logical_id.encode()).hexdigest()[:16]}"
             case "AWS::ECR::Repository", "Arn":
@@ -232,7 +234,8 @@ class Organization:
         stacks: What was deployed.
         neighbours: Policies of resources that are there already, by ARN. A key that is in neither cannot be asked
             about: without its key policy nobody could use it, whatever a role's own policy says.
-        owners: Accounts that have buckets, by ARN, which names none; those of the templates are known.
+        owners: Accounts that have buckets, by ARN, which names none; those of the templates are known, and with one
+            account any other bucket is taken for its own.
     """
 
     def __init__(
@@ -252,10 +255,12 @@ class Organization:
             )
             for one in stacks
         }
-        self._identity: dict[str, list[Document]] = {}
+        # By account and name, which no two roles share whatever their paths are.
+        self._identity: dict[tuple[str, str], list[Document]] = {}
         self._trust: dict[str, Document] = {}
         self._of_resource = {arn: checked(_translated(policy)) for arn, policy in (neighbours or {}).items()}
         self._owners = dict(owners or {})
+        self._accounts = {one.account for one in stacks}
         for one in stacks:
             for name, resource in one.template["Resources"].items():
                 self._collect(one, name, resource["Type"], resource.get("Properties", {}))
@@ -280,11 +285,11 @@ class Organization:
                 self._trust[role] = policy(properties["AssumeRolePolicyDocument"])
                 documents = [one["PolicyDocument"] for one in properties.get("Policies", ())]
                 documents += [_managed(stack, one) for one in properties.get("ManagedPolicyArns", ())]
-                self._identity.setdefault(role, []).extend(map(policy, documents))
+                self._identity.setdefault(_account_and_name(role), []).extend(map(policy, documents))
             case "AWS::IAM::Policy" | "AWS::IAM::ManagedPolicy" | "AWS::IAM::RolePolicy":
                 for role in properties.get("Roles", [properties["RoleName"]] if "RoleName" in properties else ()):
-                    role = arn("iam", f"role/{physical.resolve(role)}", region=False, account=stack.account)
-                    self._identity.setdefault(role, []).append(policy(properties["PolicyDocument"]))
+                    named = (stack.account, physical.resolve(role))
+                    self._identity.setdefault(named, []).append(policy(properties["PolicyDocument"]))
             case "AWS::KMS::Key":
                 self._of_resource[physical.attribute(name, "Arn")] = policy(properties["KeyPolicy"])
             case "AWS::S3::Bucket":
@@ -321,11 +326,10 @@ class Organization:
         service = who if who.endswith(".amazonaws.com") else None
         if service is None and who not in self._trust:
             raise LookupError(f"{who} is no role of the templates")
-        account = "" if service else who.split(":")[4]
+        account, name = ("", "") if service else _account_and_name(who)
         owner = self._owner(resource) or account
         request = EvalContext(
-            principal_arn=service
-            or f"arn:{PARTITION}:sts::{account}:assumed-role/{who.partition('/')[2].rpartition('/')[2]}/session",
+            principal_arn=service or f"arn:{PARTITION}:sts::{account}:assumed-role/{name}/session",
             principal_type="Service" if service else "AssumedRole",
             principal_account=account,
             action=action,
@@ -343,7 +347,8 @@ class Organization:
         policy = self._policy_of(resource, action)
         if service:
             return _ANSWERS[evaluate_resource_policy(policy, request, service=service).decision]
-        identity = evaluate(request, [parse_policy_document(document) for document in self._identity.get(who, ())])
+        documents = self._identity.get((account, name), ())
+        identity = evaluate(request, [parse_policy_document(document) for document in documents])
         # A key or a role is closed to its own account unless its policy says otherwise; anything else is open to it.
         required = action.startswith(("kms:", "sts:"))
         return _ANSWERS[combine_resource_policy(identity, request, policy, owner, required=required).decision]
@@ -352,6 +357,8 @@ class Organization:
         if resource == "*":
             return ""
         bucket = resource.partition("/")[0]
+        if resource.startswith(f"arn:{PARTITION}:s3:") and bucket not in self._owners and len(self._accounts) > 1:
+            raise LookupError(f"whose {bucket} is, is not known here")
         return resource.split(":")[4] or self._owners.get(bucket, "")
 
     def _policy_of(self, resource: str, action: str) -> Document | None:
@@ -386,6 +393,10 @@ class Simulation:
         """
         role_or_service = who if who.endswith(".amazonaws.com") else self.physical.attribute(who, "Arn")
         return self._organization.ask(role_or_service, action, resource, context)
+
+
+def _account_and_name(role: str) -> tuple[str, str]:
+    return role.split(":")[4], role.rpartition("/")[2]
 
 
 def _managed(stack: Deployed, reference: Any) -> Any:
@@ -423,6 +434,11 @@ def checked(document: Document) -> Document:
             raise ValueError(f"no statement that AWS would take: {statement}")
         if "NotPrincipal" in statement:
             raise ValueError(f"NotPrincipal is not simulated here: {statement}")
+        principal = statement.get("Principal", {})
+        for name in listed(principal if isinstance(principal, str) else principal.get("AWS", ())):
+            # AWS takes no other wildcard here; and for a principal that is gone it keeps an id that nobody has.
+            if name != "*" and not _PRINCIPAL.fullmatch(name):
+                raise ValueError(f"principal {name!r} is not one that AWS would take: {statement}")
         conditions: Mapping[str, Any] = statement.get("Condition", {})
         unknown = set(conditions) - _OPERATORS
         if unknown:

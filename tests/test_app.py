@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.helpers import of_type, only
 
 ROOT = Path(__file__).parent.parent
@@ -61,3 +63,25 @@ def test_ls_lists_the_bundled_stacks(tmp_path):
         *("GitHubToEc2", "Ec2BlueGreen", "EcsCanary", "LambdaCanary", "ChangeSet", "MultiSource", "Branches"),
         "ServicePerPipeline",
     ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem", "fix"),
+    [
+        ({"tooling": "111111111111/eu-west-1"}, "setting staging='' is no account and region", "-c staging=222222"),
+        ({"production": "333333333333/eu-west-1"}, "setting tooling='' is no account and region", "-c tooling=222222"),
+        ({"tooling": "111111111111"}, "setting tooling='111111111111' is no account and region", "/eu-west-1"),
+        ({"tooling": "111111111111/eu-west1"}, "region='eu-west1'", "'eu-west-1'"),
+        ({"regions": "eu-west-1,us-east-1"}, "account='' and regions='eu-west-1,us-east-1'", "-c account=111111111111"),
+        ({"account": "111111111111"}, "account='111111111111' and regions=''", "-c regions="),
+        ({"account": "111111111111", "regions": "eu-west-1, useast1"}, "region='useast1'", "'eu-west-1'"),
+    ],
+)
+def test_settings_that_do_not_fit_together_are_told_before_anything_is_synthesized(settings, problem, fix):
+    environment = {**os.environ, "CDK_CONTEXT_JSON": json.dumps(settings)}
+    run = subprocess.run([sys.executable, "app.py"], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert run.returncode == 1
+    told = run.stderr.partition("ConfigurationError: ")[2].splitlines()
+    assert problem in told[0]
+    assert told[1].startswith("  at   ")
+    assert fix in told[2]

@@ -14,6 +14,7 @@ from code_family_constructs.testing import synthesized
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
+PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "sample_app").rglob("README.md"))]
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +65,19 @@ def test_blocks_in_docstrings_run(path):
         example.evaluate()
 
 
-@pytest.mark.parametrize("link", re.findall(r"\]\((?!https?:)([^)#]+)\)", README.read_text()))
-def test_links_lead_somewhere(link):
-    assert (ROOT / link).exists()
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    text = page.read_text()
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+    for path, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", text):
+        assert (page.parent / path).exists(), path
+        assert path or anchor in anchors, anchor
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_tables_have_heads_and_rows_of_one_width(page):
+    for table in re.findall(r"(?:^\|.*\n)+", page.read_text(), re.MULTILINE):
+        rows = table.splitlines()
+        assert re.fullmatch(r"\|(?:---\|)+", rows[1]), rows[0]
+        assert {row.count(" | ") for row in rows if row != rows[1]} == {rows[1].count("---") - 1}, rows[0]

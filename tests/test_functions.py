@@ -103,3 +103,16 @@ def test_code_can_be_read_by_the_user_that_lambda_runs_it_as(secretive, tmp_path
     files = [path for folder in tmp_path.glob("asset.*") for path in folder.rglob("*.py")]
     assert {path.name for path in files} == {"index.py", "empty_bucket.py", "check.py"}
     assert {oct(path.stat().st_mode & 0o777) for path in files} == {"0o644"}
+
+
+def test_code_is_the_same_whatever_the_locale_is():
+    """A machine without a language knows ASCII only; Python in Lambda reads UTF-8."""
+    script = (
+        "from code_family_constructs import functions\n"
+        "functions._asset({'own.py': 'NAME = \"Zo\\u00eb\"\\n'})\n"
+        "[folder] = functions._STAGED.values()\n"
+        "print(open(folder.name + '/own.py', 'rb').read())\n"
+    )
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == repr('NAME = "Zoë"\n'.encode()), done.stderr

@@ -2,10 +2,11 @@
 
 import pytest
 from aws_cdk import App, Fn, Stack
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 
 from code_family_constructs import ConfigurationError, Statement
-from code_family_constructs.permissions import ServiceRole, arn, flat
+from code_family_constructs.permissions import Permissions, ServiceRole, arn, flat
 from code_family_constructs.testing import synthesized, text_of
 from tests.helpers import a_stack, allowed, of_type, only, refuses
 
@@ -155,3 +156,10 @@ def test_a_resource_of_another_stack_by_its_export_is_let_through():
     ServiceRole(stack, service="codebuild.amazonaws.com", statements=[statement])
     (join,) = only(synthesized(stack), "AWS::IAM::ManagedPolicy")["PolicyDocument"]["Statement"][0]["Resource"]
     assert join == {"Fn::Join": ["", [{"Fn::ImportValue": "SharedBucketArn"}, "/*"]]}
+
+
+def test_fails_when_a_statement_is_of_aws_cdk_libs_kind():
+    stack = a_stack()
+    given = iam.PolicyStatement(actions=["s3:GetObject"], resources=["*"])
+    with refuses("a PolicyStatement in it", at="Shop", fix="write Statement(actions="):
+        Permissions(stack, "Policy").add([given])  # type: ignore[list-item]

@@ -140,7 +140,7 @@ def test_branches_are_accepted(branch):
     "branch",
     [
         *("", "-main", "/main", "main/", "main.", ".main", "a/.b", "a..b", "a//b", "a b", "feature/*"),
-        *("main.lock", "a.lock/b", "@{-1}", "HEAD", "a\x00b", "a\x7fb", "a" * 256),
+        *("main.lock", "a.lock/b", "@{-1}", "@", "HEAD", "a\x00b", "a\x7fb", "a" * 256),
     ],
 )
 def test_fails_when_git_could_have_no_such_branch(branch):

@@ -171,3 +171,8 @@ def test_a_topic_that_is_not_made_here_is_left_as_it_is():
     stack = a_stack()
     admit_cloudwatch(stack, sns.Topic.from_topic_arn(stack, "Topic", "arn:aws:sns:eu-west-1:111111111111:releases"))
     assert "Resources" not in synthesized(stack)
+
+
+def test_fails_when_one_address_is_given_as_all_of_them():
+    with refuses("emails='ops@acme.example'", at="Shop/Alerts", fix="write emails=[…]"):
+        AlertTopic(a_stack(), "Alerts", emails="ops@acme.example")

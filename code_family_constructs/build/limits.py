@@ -4,11 +4,13 @@ from aws_cdk import Duration
 from constructs import Construct
 
 from code_family_constructs.errors import ConfigurationError
+from code_family_constructs.names import check_kind
 from code_family_constructs.tokens import unresolved
 
 
 def check_minutes(at: Construct, argument: str, duration: Duration, least: int, most: int) -> None:
     """Raises ConfigurationError for a time that CodeBuild would refuse."""
+    check_kind(at, argument, duration, Duration, fix=f"write {argument}=Duration.minutes(…)")
     if duration.is_unresolved():
         return
     minutes = duration.to_minutes(integral=False)

@@ -182,6 +182,12 @@ class BuildProject(Construct):
         variables, of_variables = variables_for(self, environment_variables or {})
         if isinstance(buildspec, str):
             check_path(self, buildspec)
+        elif not hasattr(buildspec, "findings_on"):
+            raise ConfigurationError(
+                f"buildspec= is a {type(buildspec).__name__}",
+                at=self,
+                fix="give the path of one in the repository, or a Buildspec(phases=…) of this library",
+            )
         else:
             surroundings = Surroundings(
                 host=compute.host(docker=privileged or docker_server is not None),

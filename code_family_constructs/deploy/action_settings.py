@@ -67,10 +67,10 @@ def log_statements(context: ActionContext) -> list[Statement]:
     """What an action on CodePipeline's managed compute needs to write its log; it makes the log group itself."""
     log = arn_at(context, "logs", f"log-group:/aws/codepipeline/{context.pipeline_name}")
     return [
-        Statement(actions=["logs:CreateLogGroup"], resources=[log]),
         Statement(
-            actions=["logs:CreateLogStream", "logs:PutLogEvents"],
-            resources=[f"{log}:log-stream:*"],
+            actions=["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
+            # Of CreateLogGroup, too, CloudWatch Logs asks for the group with `:log-stream:` behind it.
+            resources=[log, f"{log}:*"],
             wildcard_reason="CodePipeline names log streams at run time; the log group is this pipeline's own",
         ),
     ]
@@ -113,12 +113,7 @@ def role_arn(context: ActionContext, role: iam.IRole) -> str:
 
 def check_role_account(context: ActionContext, at: Construct, role: iam.IRole) -> None:
     """Raises ConfigurationError for a role of another account than the action runs in: nobody may hand that on."""
-    if context.role is not None:
-        account = context.role.env.account
-    elif context.scope is not None:
-        account = Stack.of(context.scope).account
-    else:
-        account = Stack.of(at).account
+    account, _ = _environment(context, at)
     theirs = role.env.account
     if not unresolved(account) and not unresolved(theirs) and account != theirs:
         raise ConfigurationError(
@@ -126,6 +121,33 @@ def check_role_account(context: ActionContext, at: Construct, role: iam.IRole) -
             at=at,
             fix=f"give a role of account {account}, or let the action run in the role's account",
         )
+
+
+def check_environment_of(context: ActionContext, at: Construct | str, what: str, target: Any) -> None:
+    """Raises ConfigurationError for a target in another account or region than the action looks for it in.
+
+    Args:
+        context: Where the action runs.
+        at: Who asks.
+        what: What kind of a thing the target is.
+        target: What the action works with, any resource of aws-cdk-lib.
+    """
+    if context.scope is None:
+        return
+    ours, theirs = _environment(context, context.scope), (target.env.account, target.env.region)
+    if any(mine != other for mine, other in zip(ours, theirs, strict=True) if not unresolved(mine + other)):
+        raise ConfigurationError(
+            f"{what} {target.node.path!r} is in account {theirs[0]}, region {theirs[1]}, and action "
+            f"{context.action_name!r} looks for it in account {ours[0]}, region {ours[1]}, where it runs",
+            at=at,
+            fix=f"put the action into a TargetAction with a stack over there, or import the {what} where it runs",
+        )
+
+
+def _environment(context: ActionContext, at: Construct) -> tuple[str, str]:
+    """Account and region that the action runs in."""
+    home = Stack.of(context.scope or at)
+    return context.role.env.account if context.role is not None else home.account, context.region or home.region
 
 
 def _in_pipelines_stack(context: ActionContext, target: IConstruct) -> bool:

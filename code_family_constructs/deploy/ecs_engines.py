@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from aws_cdk import Duration, Fn, Stack
@@ -265,6 +266,9 @@ class EcsEngine:
             network="it calls Amazon ECS, S3 and CodePipeline; all are public endpoints",
         )
 
+        # Lambda would call it again after a crash, and hand the service an image that another release has replaced.
+        self._release.function.configure_async_invoke(retry_attempts=0)
+
     def _watch(self, health: HealthGate | None) -> None:
         names = [] if health is None else list(health.alarm_names)
         # Said in full also when there are none: what is left out, Amazon ECS may keep.
@@ -303,8 +307,9 @@ def _settings(at: Construct, **settings: str) -> dict[str, str]:
 
 
 def _artifact_name(context: ActionContext) -> str:
-    # CodePipeline takes other characters here than in the names of stages.
-    return re.sub("[^A-Za-z0-9_-]", "_", f"{context.stage_name[:80]}-{context.action_name[:12]}-Release")
+    # CodePipeline takes other characters here than in the names of stages, and no more than in one of those.
+    name = re.sub("[^A-Za-z0-9_-]", "_", f"{context.stage_name}-{context.action_name}")
+    return f"{name if len(name) <= 92 else f'{name[:83]}-{sha256(name.encode()).hexdigest()[:8]}'}-Release"
 
 
 def _deployment_config(at: Construct, name: str, plan: Plan) -> tuple[str, codedeploy.IEcsDeploymentConfig]:

@@ -102,7 +102,7 @@ def _network(peer: str) -> "list[ipaddress.IPv4Network | ipaddress.IPv6Network]"
 def new_vpc(scope: Construct, logs: LogBucket, nat_gateways: int) -> ec2.Vpc:
     """A VPC over two zones, with flow logs."""
     # CloudFormation's answer: for a stack with account and region, aws-cdk-lib would take what the CLI has looked up,
-    # and made-up zones where it has not.
+    # and made-up zones where it has not. It has the CLI look them up all the same.
     zones = Fn.get_azs()
     vpc = ec2.Vpc(
         scope,

@@ -39,6 +39,12 @@ _PREDEFINED = frozenset(
 
 def check_function(at: Construct, function: lambda_.Function, alias_name: str) -> None:
     """Raises ConfigurationError for a function or an alias whose versions this stack could not publish."""
+    if isinstance(getattr(function, "function", None), lambda_.Function):
+        raise ConfigurationError(
+            f"function= is a {type(function).__name__}, which makes the function",
+            at=at,
+            fix="give its .function",
+        )
     if not isinstance(function, lambda_.Function):
         raise ConfigurationError(
             f"function {function.node.path!r} is not made in this app: its versions are not this stack's to publish",

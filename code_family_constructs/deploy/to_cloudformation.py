@@ -22,7 +22,7 @@ from code_family_constructs.deploy.action_settings import (
 )
 from code_family_constructs.errors import ConfigurationError
 from code_family_constructs.names import NameRule, check_count, check_name
-from code_family_constructs.permissions import ServiceRole, Statement
+from code_family_constructs.permissions import ServiceRole, Statement, pseudo
 from code_family_constructs.tokens import unresolved
 
 ActionMode = Literal["CHANGE_SET", "CREATE_UPDATE", "REPLACE_ON_FAILURE"]
@@ -67,7 +67,9 @@ class StackDeployment(Construct):
             variables (`#{variables.name}`) or be `{"Fn::GetParam": [artifact, file, key]}` or
             `{"Fn::GetArtifactAtt": [artifact, attribute]}`; artifacts that these name become inputs of the action.
         capabilities: What the template may do besides, such as making roles; CloudFormation asks for each by name.
-        statements: What CloudFormation may do to create, update and delete what is in the stack. Or else:
+        statements: What CloudFormation may do to create, update and delete what is in the stack; of a template with
+            transforms also `cloudformation:CreateChangeSet` on each,
+            `arn:aws:cloudformation:<region>:aws:transform/Serverless-2016-10-31`. Or else:
         deployment_role: A role that CloudFormation assumes, of the account that the stack is in.
         action_mode: `CHANGE_SET`; `CREATE_UPDATE`, in one action, which nobody can look at before; or
             `REPLACE_ON_FAILURE`, the same, but for a stack that is in a failed state and is deleted first with all
@@ -158,6 +160,12 @@ class StackDeployment(Construct):
             outputs=outputs,
         )
 
+    def _page(self, context: ActionContext) -> str:
+        """Where the console shows the change sets of the stack."""
+        region = context.region or pseudo().region
+        console = f"https://{region}.console.aws.amazon.com/cloudformation/home?region={region}"
+        return f"{console}#/stacks/changesets?stackId={self._stack_name}"
+
     def _in_two_steps(self, context: ActionContext, role: str) -> StageAction:
         change_set = self._change_set_name or _change_set_name(context)
         first, second = f"{context.action_name}ChangeSet", f"{context.action_name}Approval"
@@ -166,8 +174,18 @@ class StackDeployment(Construct):
         asked = None
         if self._approval is not None:
             # An approval is for the pipeline to ask for, wherever the stack is.
-            there = replace(context, role=None, region=None, namespace=None)
-            asked = self._approval.stage_action(replace(there, action_name=second, run_order=context.run_order + 1))
+            there = replace(
+                context,
+                role=None,
+                region=None,
+                namespace=None,
+                action_name=second,
+                run_order=context.run_order + 1,
+                release=[*context.release, f"Change set: {self._page(context)}"],
+            )
+            if context.elsewhere and isinstance(self._approval, Construct):
+                _check_home(self, self._approval, there)
+            asked = self._approval.stage_action(there)
             if asked.overrides:
                 raise ConfigurationError(
                     f"approval={type(self._approval).__name__} with settings of its own in CloudFormation, which an "
@@ -438,8 +456,10 @@ def _check_mode(at: Construct, mode: str, approval: Action | None, change_set_na
 
 
 def _overrides(at: Construct, overrides: Mapping[str, Any]) -> str | None:
-    for name in overrides:
+    for name, value in overrides.items():
         check_name(at, name, PARAMETER_NAME)
+        if not isinstance(value, str | Mapping | Sequence):
+            raise ConfigurationError(f"parameter {name} is {value!r}", at=at, fix=f"write {str(value)!r}")
     text = json.dumps(overrides, separators=(",", ":"))
     check_setting(
         at,
@@ -467,3 +487,16 @@ def _names(value: Any) -> Iterator[str]:
         case list():
             for item in value:
                 yield from _names(item)
+
+
+def _check_home(at: Construct, approval: Construct, context: ActionContext) -> None:
+    home = context.scope
+    if home is not None and Stack.of(approval) is not Stack.of(home):
+        theirs, ours = Stack.of(approval), Stack.of(home)
+        if (theirs.account, theirs.region) != (ours.account, ours.region):
+            raise ConfigurationError(
+                f"approval {approval.node.path!r} is made in account {theirs.account}, region {theirs.region}, and an "
+                "approval of a change set runs with the pipeline",
+                at=at,
+                fix="make it in the pipeline's stack",
+            )

@@ -7,7 +7,13 @@ from aws_cdk import Duration, Stack
 from aws_cdk import aws_codepipeline as codepipeline
 
 from code_family_constructs.actions import ActionContext, DeclaredAction, StageAction
-from code_family_constructs.deploy.action_settings import arn_at, check_named, check_path, role_arn
+from code_family_constructs.deploy.action_settings import (
+    arn_at,
+    check_environment_of,
+    check_named,
+    check_path,
+    role_arn,
+)
 from code_family_constructs.errors import ConfigurationError
 from code_family_constructs.permissions import Statement
 from code_family_constructs.tokens import unresolved
@@ -42,7 +48,8 @@ class EcsRollingDeployment:
 
     Raises:
         ConfigurationError: A service that others deploy or that CloudFormation would take back to an old image, one
-            whose task definition nobody knows, or a path or timeout that CodePipeline would refuse.
+            whose task definition nobody knows or that is not where the action runs, or a path or timeout that
+            CodePipeline would refuse.
 
     https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-ECS.html
     """
@@ -59,6 +66,7 @@ class EcsRollingDeployment:
         _check_service(self.service, self.task_definition)
 
     def stage_action(self, context: ActionContext) -> StageAction:
+        check_environment_of(context, _AT, "service", self.service)
         check_named(context, _AT, self.service, "service", "service_name")
         check_named(context, _AT, self.service.cluster, "cluster", "cluster_name")
         cluster, service = self.service.cluster.cluster_name, self.service.service_name

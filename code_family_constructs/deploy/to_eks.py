@@ -104,6 +104,7 @@ class EksDeployment(Construct):
         self._namespace = namespace
         self._access_policy = access_policy
         self._subnets = [subnet.subnet_id for subnet in subnets]
+        self._security_groups = [group.security_group_id for group in security_groups]
         self._environment = dict(environment or {})
         self._own: list[eks.CfnAccessEntry] = []
         self._configuration = {
@@ -114,9 +115,7 @@ class EksDeployment(Construct):
             "HelmValuesFiles": joined(self, "helm_values_files", helm_values_files, fix="put them together in one"),
             "Namespace": namespace,
             "Subnets": joined(self, "subnets", self._subnets, fix="give fewer; two are enough"),
-            "SecurityGroupIds": joined(
-                self, "security_groups", [group.security_group_id for group in security_groups], fix="give fewer"
-            ),
+            "SecurityGroupIds": joined(self, "security_groups", self._security_groups, fix="give fewer"),
         }
 
     def let_in(self, role: iam.IRole) -> "eks.CfnAccessEntry":
@@ -167,6 +166,13 @@ class EksDeployment(Construct):
 
     def stage_action(self, context: ActionContext) -> StageAction:
         check_named(context, self, self._cluster, "cluster", "name")
+        if context.elsewhere and any(map(unresolved, [*self._subnets, *self._security_groups])):
+            raise ConfigurationError(
+                "subnets or security groups get their ids when they are deployed, and the pipeline, in another account "
+                "or region, has to know them before",
+                at=self,
+                fix="import them by their ids",
+            )
         if context.role is not None:
             self.let_in(context.role)
         variables = [{"Name": name, "Value": value} for name, value in self._environment.items()]

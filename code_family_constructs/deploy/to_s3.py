@@ -1,5 +1,6 @@
 """Floor 1: deploy files of the revision to an S3 bucket, and tell CloudFront when they are a website."""
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ from code_family_constructs.actions import ActionContext, DeclaredAction, StageA
 from code_family_constructs.deploy.action_settings import check_named, check_setting
 from code_family_constructs.errors import ConfigurationError
 from code_family_constructs.functions import PythonFunction, invoke_action, invoke_statements
-from code_family_constructs.names import check_list
+from code_family_constructs.names import check_environment_size, check_list
 from code_family_constructs.permissions import Statement, pseudo
 from code_family_constructs.tokens import unresolved
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from aws_cdk import aws_cloudfront as cloudfront
     from aws_cdk import aws_kms as kms
 
+# Read by the function that invalidates.
+_SETTINGS = "CODE_FAMILY_INVALIDATION"
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 _LONGEST_KEY = 1024
 # https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cloudfront-limits.html#limits-invalidations
@@ -159,7 +162,8 @@ class WebsiteDeployment(Construct):
         id: Construct id.
         bucket: Where the website's files are.
         distribution: What hands them out.
-        paths: Paths to forget, each with a slash in front and at most one wildcard, `*`, at the end.
+        paths: Paths to forget, each with a slash in front and at most one wildcard, `*`, at the end; all of them in
+            the 4 kB that a Lambda function's environment holds.
         object_key: Folder of the bucket; its root when left out.
         cache_control: What the files tell browsers and CloudFront about keeping them. What browsers keep, no
             invalidation reaches.
@@ -185,6 +189,8 @@ class WebsiteDeployment(Construct):
     ) -> None:
         super().__init__(scope, id)
         _check_invalidation(self, paths)
+        settings = {"distribution": distribution.distribution_id, "paths": list(paths)}
+        check_environment_size(self, {_SETTINGS: json.dumps(settings, ensure_ascii=False)})
         self._files = S3Deployment(
             bucket=bucket, object_key=object_key, cache_control=cache_control, encryption_key=encryption_key
         )
@@ -206,11 +212,7 @@ class WebsiteDeployment(Construct):
                 ),
             ],
             timeout=Duration.minutes(2),
-            environment={
-                "CODE_FAMILY_INVALIDATION": Stack.of(self).to_json_string(
-                    {"distribution": distribution.distribution_id, "paths": list(paths)}
-                )
-            },
+            environment={_SETTINGS: Stack.of(self).to_json_string(settings)},
             concurrency="a pipeline calls it for one release at a time",
             failures="CodePipeline waits for its answer, and fails the stage without one",
             network="it calls CloudFront and CodePipeline; both are public endpoints",

@@ -525,7 +525,7 @@ def _with_artifact(parameters: str | None, artifact: str | None) -> str | None:
 _IDS = {
     "accounts": (r"\d{12}", "111122223333"),
     "organizational_units": (r"ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}|r-[0-9a-z]{4,32}", "ou-ab12-11111111"),
-    "regions": (r"[a-z]{2}(-[a-z]+)+-\d", "eu-west-1"),
+    "regions": (r"[a-z]{2,4}(-[a-z]+)+-\d", "eu-west-1"),
 }
 _CHOICES = {
     "region_concurrency": ("Sequential", "Parallel"),

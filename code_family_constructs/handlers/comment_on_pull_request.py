@@ -24,11 +24,14 @@ def handler(event: dict[str, Any], context: Any) -> str:
     given = {one["name"]: one["value"] for one in about["environment"]["environment-variables"]}
     if "PULL_REQUEST_ID" not in given:
         return f"build {build} is of no pull request"
-    commit = given["PULL_REQUEST_SOURCE_COMMIT"]
+    commit, destination = given["PULL_REQUEST_SOURCE_COMMIT"], given["PULL_REQUEST_DESTINATION_COMMIT"]
+    if commit == destination:
+        # Of such a one CodeCommit takes no comment: BeforeCommitIdAndAfterCommitIdAreSameException.
+        return f"build {build} is of a pull request that changes nothing"
     boto3.client("codecommit", config=PATIENT).post_comment_for_pull_request(
         pullRequestId=given["PULL_REQUEST_ID"],
         repositoryName=os.environ["REPOSITORY_NAME"],
-        beforeCommitId=given["PULL_REQUEST_DESTINATION_COMMIT"],
+        beforeCommitId=destination,
         afterCommitId=commit,
         content="\n\n".join(paragraphs(build, commit, detail["build-status"], about)),
         clientRequestToken=build.rpartition(":")[2],

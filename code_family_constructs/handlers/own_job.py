@@ -5,12 +5,14 @@ the artifacts.
 """
 
 import json
+import logging
 import os
 import shutil
 import sys
 import tempfile
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,8 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
     data = job["data"]
     function = load(settings["file"], settings["function"])
     with tempfile.TemporaryDirectory() as folder:
-        inputs = {each["name"]: fetch(data, each, folder) for each in data["inputArtifacts"]}
+        with unlogged():
+            inputs = {each["name"]: fetch(data, each, folder) for each in data["inputArtifacts"]}
         outputs = {each["name"]: tempfile.mkdtemp(dir=folder) for each in data["outputArtifacts"]}
         configuration = data["actionConfiguration"]["configuration"]
         result = function(
@@ -44,9 +47,21 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
         )
         meaning = meaning_of(settings["function"], result, settings["variables"])
         if "state" not in meaning:
-            for each in data["outputArtifacts"]:
-                put_away(data, each, Path(outputs[each["name"]]))
+            with unlogged():
+                for each in data["outputArtifacts"]:
+                    put_away(data, each, Path(outputs[each["name"]]))
     return meaning
+
+
+@contextmanager
+def unlogged() -> Iterator[None]:
+    """Without a log, however much the function wants in it: botocore's own has a request's session token."""
+    before = logging.root.manager.disable
+    logging.disable()
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def parameters_of(text: str, names: Sequence[str]) -> dict[str, str]:

@@ -14,6 +14,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -77,18 +78,35 @@ def how(status: int) -> str:
 
 def answer(folder: Path, work: Callable[[Any], Any]) -> None:
     """In the process: does the work, leaves its result or what went wrong, and ends."""
+    status = 1
     try:
-        text = json.dumps({"result": work(json.load(sys.stdin))})
-    except BaseException as error:
-        traceback.print_exc()
-        text = json.dumps({"error": f"{type(error).__name__}: {error}"})
-    (folder / "answer.part").write_text(text)
-    # All of it or nothing: this process may be ended at any time.
-    (folder / "answer.part").rename(folder / "answer.json")
-    sys.stdout.flush()
-    sys.stderr.flush()
+        text = outcome(work)
+        (folder / "answer.part").write_text(text)
+        # All of it or nothing: this process may be ended at any time.
+        (folder / "answer.part").rename(folder / "answer.json")
+        status = 0
+    except BaseException:
+        show()
+    # The function may have closed or replaced its outputs.
+    for output in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            output.flush()
     # Without waiting for what else the function has started.
-    os._exit(0)
+    os._exit(status)
+
+
+def outcome(work: Callable[[Any], Any]) -> str:
+    try:
+        return json.dumps({"result": work(json.load(sys.stdin))})
+    except BaseException as error:
+        show()
+        # What is no Unicode could neither be printed nor reported.
+        return json.dumps({"error": f"{type(error).__name__}: {error}".encode(errors="backslashreplace").decode()})
+
+
+def show() -> None:
+    with suppress(Exception):
+        traceback.print_exc()
 
 
 def load(file: str, function: str) -> Callable[[dict[str, Any]], Any]:

@@ -25,18 +25,20 @@ def run(event: dict[str, Any], context: Any, work: Callable[[dict[str, Any]], Ma
     """
     job = event["CodePipeline.job"]
     codepipeline = boto3.client("codepipeline", config=PATIENT)
+    report: Mapping[str, Any]
     try:
-        report = work(job["data"])
+        tell, report = codepipeline.put_job_success_result, work(job["data"])
+        print(report)
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"[:LONGEST_MESSAGE]
         print(reason)
-        codepipeline.put_job_failure_result(
-            jobId=job["id"],
-            failureDetails={"type": "JobFailed", "message": reason, "externalExecutionId": context.aws_request_id},
-        )
-        return
-    print(report)
-    codepipeline.put_job_success_result(jobId=job["id"], **report)
+        details = {"type": "JobFailed", "message": reason, "externalExecutionId": context.aws_request_id}
+        tell, report = codepipeline.put_job_failure_result, {"failureDetails": details}
+    try:
+        tell(jobId=job["id"], **report)
+    except codepipeline.exceptions.InvalidJobStateException:
+        # An error would have Lambda call again, for a release that is over.
+        print("reported already, by an earlier invocation or after CodePipeline had stopped waiting")
 
 
 def read_artifact(data: dict[str, Any], name: str) -> str:

@@ -120,7 +120,8 @@ class _Demonstration:
         change = f"\n    cdk deploy{app} {self._stack} -c {self._change}" if self._change else ""
         self._step("The same in an account of yours: without the AWS_… variables of this endpoint")
         print(
-            f"    cdk bootstrap{app}\n    cdk deploy{app} {self._stack}\n"
+            f"    cdk bootstrap{app}\n    cdk deploy{app} {self._stack}, with the settings that the app takes "
+            "(-c repository=you/your-repository)\n"
             f"    finish the handshake of the connection in the console{change}\n"
             f"    cdk destroy{app} {self._stack}"
         )

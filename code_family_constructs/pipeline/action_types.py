@@ -167,7 +167,9 @@ def _ecs(settings: Settings, inputs: Sequence[str]) -> Iterator[Finding]:
 
 def _ec2(settings: Settings, inputs: Sequence[str]) -> Iterator[Finding]:
     if "DeploySpec" not in settings:
-        yield from _needed(settings, ("TargetDirectory",), "without DeploySpec the action has to know where to copy to")
+        yield from _needed(
+            settings, ("TargetDirectory", "PostScript"), "without DeploySpec nothing else says what to do"
+        )
 
 
 def _eks(settings: Settings, inputs: Sequence[str]) -> Iterator[Finding]:

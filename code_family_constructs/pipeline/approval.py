@@ -11,6 +11,7 @@ from aws_cdk import aws_sns as sns
 
 from code_family_constructs.actions import ActionContext, StageAction
 from code_family_constructs.errors import ConfigurationError
+from code_family_constructs.names import check_kind, check_list
 from code_family_constructs.permissions import Statement
 from code_family_constructs.tokens import unresolved
 from code_family_constructs.topic import AlertTopic, check_email, check_topic, customer_key_of
@@ -26,7 +27,8 @@ class ManualApproval:
 
     The request answers what there is to approve: below the question stand the revision of each source with its id,
     author, message and a link to the change, as far as the source tells, and a link to the execution with its builds
-    and test reports; then the links given here.
+    and test reports; then the links given here. Of many sources, the links to changes are left out where there is no
+    room for them; the execution leads to them too.
 
     Args:
         question: What the approver is asked; pipeline variables such as `#{codepipeline.PipelineExecutionId}` are
@@ -65,6 +67,10 @@ class ManualApproval:
             raise ConfigurationError(
                 f"an approval question of {len(self.question)} characters", at=at, fix="use 1 to 1000 characters"
             )
+        if not isinstance(self.links, Mapping):
+            raise ConfigurationError(
+                f"links= is a {type(self.links).__name__}", at=at, fix='give titles too: links={"Staging": "https://…"}'
+            )
         for title, link in self.links.items():
             _check_link(title, link)
         if self.review_url is not None:
@@ -73,6 +79,7 @@ class ManualApproval:
             raise ConfigurationError(
                 "a topic and e-mail addresses for one approval", at=at, fix="subscribe the addresses to the topic"
             )
+        check_list(at, "notify_emails", self.notify_emails)
         for email in self.notify_emails:
             check_email(at, email)
         if self.timeout is not _WEEK:
@@ -102,23 +109,34 @@ class ManualApproval:
         )
 
     def _text(self, context: ActionContext) -> str:
-        lines = [
-            self.question,
-            *(context.release if self.tell_release else ()),
-            *(f"{title}: {link}" for title, link in self.links.items()),
-        ]
-        text = "\n".join(lines)
-        if not unresolved(text) and len(text) > _LONGEST:
+        release = context.release if self.tell_release else ()
+        links = [f"{title}: {link}" for title, link in self.links.items()]
+        text = "\n".join([self.question, *release, *links])
+        if _length(text) > _LONGEST:
+            text = "\n".join([self.question, *(line for line in release if not _is_link(line)), *links])
+        if _length(text) > _LONGEST:
             raise ConfigurationError(
-                f"an approval request of {len(text)} characters, CodePipeline takes {_LONGEST}",
+                f"an approval request of {_length(text)} characters, CodePipeline takes {_LONGEST}",
                 at=f"{context.pipeline_name}/{context.stage_name}/{context.action_name}",
                 fix="shorten question= or links=, or give tell_release=False",
             )
         return text
 
 
+_TOKEN = re.compile(r"\$\{Token\[(AWS\.Region)?[^]]*\]\}")
+
+
+def _length(text: str) -> int:
+    """Characters of a text as far as they are known; a template of no region in particular has to fit all of them."""
+    return len(_TOKEN.sub(lambda token: "ap-southeast-2" if token[1] else "", text))
+
+
+def _is_link(line: str) -> bool:
+    return line.startswith(("https://", "http://"))
+
+
 def _check_link(name: str, link: str) -> None:
-    if not unresolved(link) and not re.match(r"https?://|#\{", link):
+    if not unresolved(link) and not _is_link(link) and not link.startswith("#{"):
         raise ConfigurationError(f"{name}={link!r} is no link", at="ManualApproval", fix="start it with https://")
     if len(link) > _LONGEST:
         raise ConfigurationError(
@@ -128,6 +146,7 @@ def _check_link(name: str, link: str) -> None:
 
 def _check_timeout(timeout: Duration) -> None:
     fix = "use whole minutes, Duration.minutes(5) to Duration.days(60)"
+    check_kind("ManualApproval", "timeout", timeout, Duration, fix=fix)
     if timeout.is_unresolved():
         raise ConfigurationError(
             "a timeout that is only known when the stack is deployed", at="ManualApproval", fix=fix

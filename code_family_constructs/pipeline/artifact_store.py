@@ -9,8 +9,9 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from code_family_constructs.cross_account import Admission, partition_of, unique_name
+from code_family_constructs.cross_account import Admission, outermost, partition_of, unique_name
 from code_family_constructs.errors import ConfigurationError
+from code_family_constructs.names import NameRule, check_name, stack_of
 from code_family_constructs.permissions import Statement, acknowledge, arn, pseudo
 from code_family_constructs.storage import (
     LogBucket,
@@ -75,14 +76,18 @@ class ArtifactStore(Construct):
             one small Lambda function to the stack.
         artifacts_expire_after: When artifacts are deleted, in whole days. An older release can then no longer be
             deployed again, by a rollback or by a new instance of an Auto Scaling group.
+        bucket_name: Name of the bucket, one that nobody in AWS has. With RETAIN it is taken, too, once the stack is
+            gone. Left out, CloudFormation makes one, or this construct, as soon as others have to know it.
 
     A pipeline that deploys to another region needs a store there too, in a stack of the pipeline's account, and to be
-    told of it (`cross_region_stores`). Other accounts know a store by the name of its bucket, so that the bucket gets
-    one that is known at synth time when the first of them, or a pipeline in another region, uses the store. Do so
-    before it holds artifacts that matter: it is then another bucket, an empty one.
+    told of it (`cross_region_stores`). Other accounts and pipelines of other regions know a store by the name of its
+    bucket. Without `bucket_name` the bucket gets one when the first of them uses the store, and loses it with the last:
+    each time it is another bucket, an empty one, and what was deployed from the old one cannot be deployed again. A
+    store that pipelines in other stacks use needs a `bucket_name` for it: these would go on with the old bucket, or
+    keep CloudFormation from making the new one.
 
     Raises:
-        ConfigurationError: A removal policy or an expiry that S3 does not have.
+        ConfigurationError: A removal policy, an expiry or a bucket name that S3 does not have.
     """
 
     def __init__(
@@ -92,15 +97,19 @@ class ArtifactStore(Construct):
         *,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
         artifacts_expire_after: Duration = _YEAR,
+        bucket_name: str | None = None,
     ) -> None:
         super().__init__(scope, id)
         check_removal_policy(self, removal_policy)
         _check_expiry(self, artifacts_expire_after)
+        if bucket_name is not None:
+            check_name(self, bucket_name, _BUCKET_NAME)
         self._folders: dict[str, tuple[str, Construct]] = {}
         self._admissions: dict[tuple[str, ...], Admission] = {}
         self._admitted = 0
         self._output: CfnOutput | None = None
         self._name: str | None = None
+        self._named_here = False
         self.key = kms.Key(
             self,
             "Key",
@@ -133,6 +142,7 @@ class ArtifactStore(Construct):
                     abort_incomplete_multipart_upload_after=Duration.days(1),
                 )
             ],
+            bucket_name=bucket_name,
         )
         self.access_logs.accept_server_access_logs(self.bucket, "artifacts/")
         self.end_of_life = end_of_life(self.bucket, removal_policy)
@@ -152,7 +162,8 @@ class ArtifactStore(Construct):
         """Gives a pipeline its folder.
 
         Raises:
-            ConfigurationError: Another pipeline has that folder, and each would be allowed the other's artifacts.
+            ConfigurationError: Another pipeline has that folder, and each would be allowed the other's artifacts; or
+                the pipeline is in another stack, and the bucket has no name of its own though other accounts know it.
         """
         folder = _folder(pipeline_name)
         other, whose = self._folders.setdefault(folder, (pipeline_name, pipeline))
@@ -162,13 +173,18 @@ class ArtifactStore(Construct):
                 at=pipeline,
                 fix=f"give pipeline_name= one that differs in its first {_FOLDER} characters, or a store each",
             )
+        if self._named_here:
+            self._check_users()
 
-    def permissions_of_pipeline(self, pipeline_name: str, *, from_other_region: bool = False) -> list[Statement]:
+    def permissions_of_pipeline(
+        self, pipeline_name: str, *, from_other_region: bool = False, lists: bool = False
+    ) -> list[Statement]:
         """What the role of a pipeline needs of its artifacts.
 
         Args:
             pipeline_name: Physical name of the pipeline.
             from_other_region: The pipeline is in another region than this store.
+            lists: Whether an action, such as CodeCommit's, looks by a listing whether the bucket is there.
 
         https://docs.aws.amazon.com/codepipeline/latest/userguide/how-to-custom-role.html
         """
@@ -176,7 +192,10 @@ class ArtifactStore(Construct):
         key_arn = self._key_arn_elsewhere() if from_other_region else self._key_arn
         return [
             Statement(
-                actions=["s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning"],
+                actions=[
+                    *("s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning"),
+                    *(["s3:ListBucket"] if lists else []),
+                ],
                 resources=[bucket_arn],
             ),
             _objects(
@@ -219,7 +238,9 @@ class ArtifactStore(Construct):
             Statement(actions=FETCH.key, resources=[self._key_arn]),
         ]
 
-    def permissions_elsewhere(self, pipeline_name: str, access: Access) -> list[Statement]:
+    def permissions_elsewhere(
+        self, pipeline_name: str, access: Access, artifacts: Sequence[str] = ()
+    ) -> list[Statement]:
         """What a role in another account or region needs of a pipeline's artifacts.
 
         The store has to let it in, too: `let_in`. Templates over there can name the bucket, whose name is known, but
@@ -229,18 +250,19 @@ class ArtifactStore(Construct):
         Args:
             pipeline_name: Physical name of the pipeline.
             access: What the role does.
+            artifacts: Names of the artifacts that it does that to; all of the pipeline's when left out.
 
         Raises:
             ConfigurationError: The account and region of the store are not known at synth time.
         """
         region, account = self._place()
         bucket_arn, aws = self._bucket_arn_as_text(), pseudo()
-        objects = _pattern(bucket_arn, pipeline_name)
+        objects = _patterns(bucket_arn, pipeline_name, artifacts)
         # A bucket of this name in another account is not this store, should the store ever be gone.
         ours = {"StringEquals": {"aws:ResourceAccount": account}}
         keys = [f"arn:{aws.partition}:kms:{region}:{account}:key/*"]
         statements = [
-            Statement(actions=access.objects, resources=[objects], conditions=ours, wildcard_reason=_FOLDER_REASON),
+            Statement(actions=access.objects, resources=objects, conditions=ours, wildcard_reason=_FOLDER_REASON),
             Statement(
                 actions=access.key,
                 resources=keys,
@@ -248,7 +270,7 @@ class ArtifactStore(Construct):
                     "StringEquals": {"kms:ViaService": f"s3.{region}.{aws.url_suffix}"},
                     # That of the bucket for objects under its bucket key, that of the object for any others.
                     # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html
-                    "ArnLike": {"kms:EncryptionContext:aws:s3:arn": [bucket_arn, objects]},
+                    "ArnLike": {"kms:EncryptionContext:aws:s3:arn": [bucket_arn, *objects]},
                 },
                 wildcard_reason=f"{_KEY_REASON}; the conditions leave what S3 keeps in this one bucket",
             ),
@@ -260,18 +282,19 @@ class ArtifactStore(Construct):
                 Statement(
                     actions=access.key_itself,
                     resources=keys,
-                    wildcard_reason=f"{_KEY_REASON}; of the keys there, the artifacts' own lets this role in",
+                    wildcard_reason=f"{_KEY_REASON}; DescribeKey shows the settings of a key and lets nobody use it",
                 )
             )
         return statements
 
-    def let_in(self, pipeline_name: str, access: Access, role_arn: str) -> None:
+    def let_in(self, pipeline_name: str, access: Access, role_arn: str, artifacts: Sequence[str] = ()) -> None:
         """Lets a role of another account use a pipeline's artifacts; those of this account need no such thing.
 
         Args:
             pipeline_name: Physical name of the pipeline.
             access: What the role does.
             role_arn: Of a role that exists or is going to, as text.
+            artifacts: Names of the artifacts that it does that to; all of the pipeline's when left out.
 
         Raises:
             ConfigurationError: More roles than a bucket policy has room for.
@@ -281,19 +304,19 @@ class ArtifactStore(Construct):
             return
         self._bucket_arn_as_text()
         # With the bucket's reference: its policy is in the same template.
-        objects = _pattern(self._bucket_arn, pipeline_name)
+        objects = _patterns(self._bucket_arn, pipeline_name, artifacts)
         add_to_bucket = policy_of(self.bucket).document.add_statements
         self._admit(role_arn, add_to_bucket, access.objects, objects)
-        self._admit(role_arn, add_to_bucket, access.bucket, self._bucket_arn)
-        self._admit(role_arn, self.key.add_to_resource_policy, [*access.key, *access.key_itself], "*")
+        self._admit(role_arn, add_to_bucket, access.bucket, [self._bucket_arn])
+        self._admit(role_arn, self.key.add_to_resource_policy, [*access.key, *access.key_itself], ["*"])
 
-    def _admit(self, role_arn: str, add: Any, actions: Sequence[str], resource: str) -> None:
+    def _admit(self, role_arn: str, add: Any, actions: Sequence[str], resources: Sequence[str]) -> None:
         if not actions:
             return
-        admission = self._admissions.setdefault((resource, *actions), Admission(add, actions, [resource]))
+        admission = self._admissions.setdefault((*resources, *actions), Admission(add, actions, resources))
         length = admission.admit(role_arn)
         # A key policy has more room, and needs less.
-        self._admitted += 0 if resource == "*" else length
+        self._admitted += 0 if resources == ["*"] else length
         if self._admitted > _MOST_ADMITTED:
             raise ConfigurationError(
                 f"role {role_arn} would be one more than the policy of an artifact bucket has room for",
@@ -339,11 +362,34 @@ class ArtifactStore(Construct):
     def _bucket_arn_as_text(self) -> str:
         region, account = self._place()
         if self._name is None:
-            # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
-            self._name = unique_name(self.bucket, _LONGEST_BUCKET, more=[account, region]).lower()
             bucket: Any = self.bucket.node.default_child
-            bucket.bucket_name = self._name
+            if Stack.of(self).resolve(bucket.bucket_name) is None:
+                self._named_here = True
+                self._check_users()
+                bucket.bucket_name = unique_name(self.bucket, _BUCKET_NAME.longest, more=[account, region]).lower()
+            self._name = bucket.bucket_name
+        if unresolved(self._name):
+            raise ConfigurationError(
+                f"artifact store {self.node.path!r} is for other accounts or regions, and the name of its bucket is "
+                "not known at synth time",
+                at=self,
+                fix="give it bucket_name= as plain text, or leave it out",
+            )
         return f"arn:{partition_of(region)}:s3:::{self._name}"
+
+    def _check_users(self) -> None:
+        # Those of other regions say the name as text: their templates change with it.
+        ours = outermost(stack_of(self))
+        for name, pipeline in self._folders.values():
+            theirs = outermost(stack_of(pipeline))
+            if theirs is not ours and theirs.region == ours.region:
+                raise ConfigurationError(
+                    f"other accounts or regions have to know the bucket of artifact store {self.node.path!r}, and "
+                    f"pipeline {name!r} of stack {theirs.stack_name!r} refers to it: when it gets a name of its own, "
+                    "that one keeps the old bucket, or keeps CloudFormation from making the new one",
+                    at=self,
+                    fix="give the store a bucket_name=, or the pipeline a store in its own stack",
+                )
 
     def _key_arn_elsewhere(self) -> str:
         region, _ = self._place()
@@ -360,11 +406,20 @@ class ArtifactStore(Construct):
         return Fn.get_stack_output(stack.stack_name, str(stack.resolve(self._output.logical_id)), region)
 
 
-def _pattern(bucket_arn: str, pipeline_name: str) -> str:
-    folder = _folder(pipeline_name)
+def _patterns(bucket_arn: str, pipeline_name: str, artifacts: Sequence[str]) -> list[str]:
+    return [_pattern(bucket_arn, pipeline_name, artifact) for artifact in artifacts or [""]]
+
+
+def _pattern(bucket_arn: str, pipeline_name: str, artifact: str = "") -> str:
+    folders = _cut(pipeline_name, _FOLDER)
+    if artifact:
+        folders = f"{folders}/{_cut(artifact, _ARTIFACT_FOLDER)}"
+    return f"{bucket_arn}/{folders}" if folders.endswith("*") else f"{bucket_arn}/{folders}/*"
+
+
+def _cut(name: str, longest: int) -> str:
     # Of a name that was cut, nobody but CodePipeline knows how it goes on.
-    separator = "/" if folder == pipeline_name else ""
-    return f"{bucket_arn}/{folder}{separator}*"
+    return name if len(name) <= longest else f"{name[:longest]}*"
 
 
 def _objects(bucket_arn: str, pipeline_name: str, *actions: str) -> Statement:
@@ -395,10 +450,15 @@ def _check_expiry(at: Construct, expiry: Duration) -> None:
 # CodePipeline names the folder of a pipeline's artifacts after the pipeline, and cuts the name here.
 # https://docs.aws.amazon.com/codepipeline/latest/userguide/troubleshooting.html#troubleshooting-truncated-artifacts
 _FOLDER = 20
+# In there each artifact has a folder, of a name that is cut too. No page says where: examples and logs say after ten
+# characters, one says nine; fewer of them here cost little.
+_ARTIFACT_FOLDER = 8
 _RE_ENCRYPT = ("kms:ReEncryptFrom", "kms:ReEncryptTo")
 _FOLDER_REASON = "CodePipeline names artifacts at run time; the folder is this pipeline's own"
-_KEY_REASON = "a template of one account cannot know the id of a key in another"
-_LONGEST_BUCKET = 63
+_KEY_REASON = "a template cannot know the id of a key in another account or region"
+# Without dots, which Amazon S3's certificate does not cover; and every part of AWS takes it for a name.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+_BUCKET_NAME = NameRule("bucket", "[a-z0-9-]", 63, shortest=3, first="[a-z0-9]")
 # Characters, with room for what else is in a bucket policy of 20 KB.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-policies.html
 _MOST_ADMITTED = 16_000

@@ -11,7 +11,7 @@ from constructs import Construct
 
 from code_family_constructs.build import Build
 from code_family_constructs.errors import ConfigurationError
-from code_family_constructs.names import check_list
+from code_family_constructs.names import check_kind, check_list
 from code_family_constructs.permissions import Statement
 from code_family_constructs.pipeline.deployment_window import (
     ALL_DAY,
@@ -163,6 +163,11 @@ def bake(health: "HealthGate", wait: Duration) -> OnSuccess:
         ConfigurationError: A gate without alarms, or a time that CodePipeline does not take. Later also for an alarm
             that is added to the gate, when it would go unwatched.
     """
+    # Here, since most pipelines watch nothing after a stage.
+    from code_family_constructs.health import HealthGate
+
+    check_kind("bake", "health", health, HealthGate, fix="give a HealthGate, such as fleet.health")
+    check_kind("bake", "wait", wait, Duration, fix="write Duration.minutes(30), for example")
     check_wait("bake", wait)
     alarms = health.alarms
     if not alarms:
@@ -206,6 +211,8 @@ def change_freeze(
     """
     at = "change_freeze"
     check_time_zone(at, time_zone)
+    check_kind(at, "open_days", open_days, str, fix="write open_days='MON-FRI', or 'MON,WED'")
+    check_kind(at, "open_hours", open_hours, tuple, fix="write open_hours=(9, 17)")
     check_list(at, "frozen", frozen)
     if len(frozen) > MOST_COMMANDS:
         raise ConfigurationError(
@@ -269,6 +276,13 @@ def stage_conditions(
         ConfigurationError: Conditions that CodePipeline would refuse for this stage or pipeline, or a rule that asks
             for what is not there.
     """
+    for slot, given, kind in (
+        ("before_entry", before_entry, BeforeEntry),
+        ("on_success", on_success, OnSuccess),
+        ("on_failure", on_failure, OnFailure),
+    ):
+        if given is not None:
+            check_kind(at, slot, given, kind, fix=f"give {kind.__name__}(…)")
     for condition in (on_success, on_failure):
         if condition is not None and condition.result is codepipeline.Result.ROLLBACK:
             _check_rollback(at, context, execution_mode, source_stage)
@@ -410,7 +424,14 @@ def _thawed(
     at: str, days: date | tuple[date, date], open_days: str, open_hours: tuple[int, int], time_zone: str
 ) -> str:
     """A shell command that fails in a freeze, and when it cannot tell the time."""
-    first, last = days if isinstance(days, tuple) else (days, days)
+    given = days if isinstance(days, tuple) else (days, days)
+    if len(given) != 2 or not all(isinstance(day, date) for day in given):
+        raise ConfigurationError(
+            f"frozen time {days!r}",
+            at=at,
+            fix="give a date(…), or the first and the last of several: (date(…), date(…))",
+        )
+    first, last = given
     if last < first:
         raise ConfigurationError(
             f"a freeze from {first} to {last}", at=at, fix="give the first frozen day and then the last one"

@@ -14,7 +14,7 @@ from code_family_constructs.artifacts import ArtifactUser
 from code_family_constructs.build import Build
 from code_family_constructs.cross_account import outermost
 from code_family_constructs.errors import ConfigurationError
-from code_family_constructs.names import NameRule, check_name, environment_of, physical_name, stack_of
+from code_family_constructs.names import NameRule, check_kind, check_name, environment_of, physical_name, stack_of
 from code_family_constructs.permissions import Reader, ServiceRole, Statement, arn, pseudo
 from code_family_constructs.pipeline.actions.code_build import CodeBuildAction
 from code_family_constructs.pipeline.approval import ManualApproval
@@ -40,6 +40,8 @@ _PIPELINE_NAME = NameRule("pipeline", "[A-Za-z0-9.@_-]", 100)
 _STAGE_NAME = NameRule("stage", "[A-Za-z0-9.@_-]", 100)
 _ACTION_NAME = NameRule("action", "[A-Za-z0-9.@_-]", 100)
 _ARTIFACT_NAME = NameRule("artifact", "[A-Za-z0-9_-]", 100)
+# Of several sources: room for the namespace that is made of it.
+_SOURCE_NAME = NameRule("artifact", "[A-Za-z0-9_-]", 100 - len("Variables"))
 _MOST_STAGES = 50
 # What tells one revision from another, whatever the source is.
 _REVISIONS = ("CommitId", "ImageDigest", "VersionId")
@@ -121,6 +123,8 @@ class DeliveryPipeline(Construct):
         }
         check_triggers(self, triggers, self._watched, variables=check_variables(self, variables))
 
+        if artifact_store is not None:
+            check_kind(self, "artifact_store", artifact_store, ArtifactStore, fix="give an ArtifactStore")
         self.artifact_store = artifact_store or ArtifactStore(self, "Artifacts")
         self.artifact_store.admit(self, self._name)
         self._artifacts = {name: codepipeline.Artifact(name) for name in self._sources}
@@ -141,7 +145,7 @@ class DeliveryPipeline(Construct):
             service="codepipeline.amazonaws.com",
             source_arn=arn("codepipeline", self._name),
             statements=[
-                *self.artifact_store.permissions_of_pipeline(self._name),
+                *self.artifact_store.permissions_of_pipeline(self._name, lists=self._lists_bucket()),
                 *(statement for one in self._sources.values() for statement in one.permissions),
             ],
         )
@@ -538,6 +542,10 @@ class DeliveryPipeline(Construct):
             key=self.artifact_store.key,
         )
 
+    def _lists_bucket(self) -> bool:
+        # https://docs.aws.amazon.com/codepipeline/latest/userguide/troubleshooting.html
+        return any(source.provider == "CodeCommit" for source in self._sources.values())
+
     def _source_namespace(self, artifact: str) -> str:
         return "SourceVariables" if len(self._sources) == 1 else f"{artifact}Variables"
 
@@ -594,6 +602,8 @@ class DeliveryPipeline(Construct):
             raise ConfigurationError(
                 f"steps of stage {stage!r} are no list", at=self, fix="write steps=[{…}], one mapping after the other"
             )
+        for step in steps or ():
+            check_kind(self, "a step", step, Mapping, fix='write steps=[{"Unit": …, "Lint": …}, {"Smoke": …}]')
         in_order = named if steps is None else [dict(step) for step in steps]
         names = [name for step in in_order for name in step]
         if not names or not all(in_order):
@@ -686,8 +696,11 @@ def _namespace(stage: str, action: str) -> str:
 def _sources(at: Construct, source: Source | Mapping[str, Source]) -> dict[str, Source]:
     if isinstance(source, Source):
         return {"Source": source}
+    check_kind(at, "source", source, Mapping, fix='give Source.github(…), or several by name: {"App": …, "Infra": …}')
+    for name, one in source.items():
+        check_kind(at, f"source {name!r}", one, Source, fix="give Source.github(…) or another of Source's")
     if not source:
         raise ConfigurationError("a pipeline without a source", at=at, fix="give source= a Source")
     for name in source:
-        check_name(at, name, _ARTIFACT_NAME)
+        check_name(at, name, _SOURCE_NAME if len(source) > 1 else _ARTIFACT_NAME)
     return dict(source)

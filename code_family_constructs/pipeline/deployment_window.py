@@ -62,8 +62,9 @@ def check_time_zone(at: str, time_zone: str) -> None:
             fix="use Region/City, such as Europe/Berlin or America/New_York, or UTC+05:30",
         )
     if not _REGION_CITY.fullmatch(time_zone) or time_zone not in _time_zones():
+        there_is = time_zone in _time_zones()
         raise ConfigurationError(
-            f"time zone {time_zone!r}",
+            f"time zone {time_zone!r} is {'no Region/City, the form that CodePipeline takes' if there_is else 'none'}",
             at=at,
             fix="use a Region/City of the IANA time zone database, such as Europe/Berlin, or UTC+05:30; "
             "where Python has no such database, install tzdata",

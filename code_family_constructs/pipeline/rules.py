@@ -4,22 +4,33 @@ import json
 import re
 import warnings
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, get_args
 
 from aws_cdk import Duration, IResource
 
 from code_family_constructs.build import Build
+from code_family_constructs.build.environment import environment_variables
 from code_family_constructs.errors import ConfigurationError
 from code_family_constructs.names import check_list
 from code_family_constructs.permissions import Statement, arn
+from code_family_constructs.pipeline.actions.settings import (
+    BREAKS_JSON,
+    check_artifacts,
+    check_batches,
+    check_free_text,
+    check_setting,
+    let_read,
+    to_json,
+)
 from code_family_constructs.pipeline.deployment_window import check_cron, check_time_zone
 from code_family_constructs.tokens import unresolved
 
 if TYPE_CHECKING:  # their modules are for the pipelines that use them
     from aws_cdk import aws_cloudwatch as cloudwatch
-    from aws_cdk import aws_codebuild as codebuild
     from aws_cdk import aws_lambda as lambda_
+
+    from code_family_constructs.build.environment import Value
 
 Operator = Literal["EQ", "NE", "CONTAINS", "MATCHES"]
 
@@ -104,7 +115,8 @@ class RuleContext:
                 raise ConfigurationError(
                     f"a rule asks for {what} of {kind} {other}, and rules ask in the pipeline's own, {here}",
                     at=self.path,
-                    fix=f"use one of {kind} {here}",
+                    fix=f"use one of {kind} {here}; what is deployed elsewhere is watched there, by the deployment's "
+                    "own health=",
                 )
 
 
@@ -343,7 +355,13 @@ class LambdaRule:
             )
         _check_artifacts(at, self.input_artifacts, 5)
         if self.user_parameters is not None:
-            _check_length(at, "user_parameters", json.dumps(dict(self.user_parameters)))
+            if not isinstance(self.user_parameters, Mapping):
+                raise ConfigurationError(
+                    f"user_parameters={self.user_parameters!r}", at=at, fix='give names too: {"ticket": "OPS-1"}'
+                )
+            text = json.dumps(dict(self.user_parameters))
+            _check_length(at, "user_parameters", text)
+            check_free_text(at, "user_parameters", text, breaks=BREAKS_JSON)
 
     def stage_rule(self, context: RuleContext) -> StageRule:
         function_arn = self.function.function_arn
@@ -430,13 +448,14 @@ class CodeBuildRule:
         build: A `BuildProject`, or what is made of one.
         input_artifacts: Names of artifacts that it starts from, 1 to 5; the one that the stage is about when left out.
         primary_source: Which of several holds the buildspec; the first one when left out.
-        environment_variables: For this run.
-        batch: Run it as a batch.
+        environment_variables: For this run: a text each, with variables of the pipeline where wanted, or a parameter or
+            a secret as for a `BuildProject`, which the build's role is then let read. As JSON at most 1000 characters.
+        batch: Run it as a batch, which the project has to know how to do.
         combine_artifacts: Of a batch, put all artifacts into one.
         name: Name of the rule.
 
     Raises:
-        ConfigurationError: What CodePipeline would refuse.
+        ConfigurationError: What CodePipeline or CodeBuild would refuse, or a variable that gives a secret away.
 
     https://docs.aws.amazon.com/codepipeline/latest/userguide/rule-reference-CodeBuild.html
     """
@@ -446,7 +465,7 @@ class CodeBuildRule:
     build: Build
     input_artifacts: Sequence[str] = ()
     primary_source: str | None = None
-    environment_variables: "Mapping[str, codebuild.BuildEnvironmentVariable] | None" = None
+    environment_variables: "Mapping[str, Value]" = field(default_factory=dict)
     batch: bool = False
     combine_artifacts: bool = False
     name: str | None = None
@@ -465,15 +484,16 @@ class CodeBuildRule:
                 at=at,
                 fix="name one of input_artifacts",
             )
+        if len(self.input_artifacts) > 1:
+            first = self.primary_source or self.input_artifacts[0]
+            others = [name for name in self.input_artifacts if name != first]
+            # CodeBuild puts them into folders that environment variables name.
+            check_artifacts(at, "input_artifacts", [first, *others], most=5, identifiers=True)
         if self.combine_artifacts and not self.batch:
             raise ConfigurationError("combine_artifacts without a batch", at=at, fix="give batch=True too")
-        length = len(_environment(self.environment_variables or {}))
-        if length > _LONGEST_ENVIRONMENT:
-            raise ConfigurationError(
-                f"{length} characters of environment variables as JSON",
-                at=at,
-                fix=f"CodePipeline takes {_LONGEST_ENVIRONMENT}: write less, or put them into the project",
-            )
+        if self.batch:
+            check_batches(self.build)
+        self._environment()
 
     def stage_rule(self, context: RuleContext) -> StageRule:
         inputs = context.artifact_names(self.input_artifacts, for_build=True)
@@ -481,8 +501,11 @@ class CodeBuildRule:
         configuration = {"ProjectName": self.build.project.project_name}
         if len(inputs) > 1:
             configuration["PrimarySource"] = self.primary_source or inputs[0]
-        if self.environment_variables:
-            configuration["EnvironmentVariables"] = _environment(self.environment_variables)
+        variables, statements = self._environment()
+        if variables is not None:
+            configuration["EnvironmentVariables"] = variables
+        if statements:
+            let_read("CodeBuildRule", self.build, statements)
         actions = ["codebuild:BatchGetBuilds", "codebuild:StartBuild"]
         if self.batch:
             configuration["BatchEnabled"] = "true"
@@ -496,6 +519,23 @@ class CodeBuildRule:
             permissions=[Statement(actions=actions, resources=[self.build.project_arn])],
             builds=[self.build],
         )
+
+    def _environment(self) -> tuple[str | None, list[Statement]]:
+        """The variables as CodePipeline takes them, and what the build needs to read them."""
+        if not self.environment_variables:
+            return None, []
+        at = "CodeBuildRule"
+        made, statements = environment_variables(at, self.environment_variables)
+        text = to_json(
+            [
+                {"name": name, "value": one.value, "type": one.type.value if one.type else "PLAINTEXT"}
+                for name, one in made.items()
+            ]
+        )
+        fix = "set on the project what is the same for each execution"
+        check_setting(at, "environment_variables", text, fix=fix, most=_LONGEST_ENVIRONMENT)
+        check_free_text(at, "environment_variables", text, breaks=BREAKS_JSON)
+        return text, statements
 
 
 def check_wait(at: str, wait: Duration) -> None:
@@ -528,20 +568,6 @@ def _check_artifacts(at: str, names: Sequence[str], most: int) -> None:
         raise ConfigurationError(f"{len(names)} input artifacts", at=at, fix=f"give at most {most}")
     if len(set(names)) < len(names):
         raise ConfigurationError("an input artifact twice", at=at, fix="name each of input_artifacts once")
-
-
-def _environment(variables: "Mapping[str, codebuild.BuildEnvironmentVariable]") -> str:
-    return json.dumps(
-        [
-            {
-                "name": name,
-                "value": str(variable.value),
-                "type": variable.type.value if variable.type is not None else "PLAINTEXT",
-            }
-            for name, variable in variables.items()
-        ],
-        separators=(",", ":"),
-    )
 
 
 # What Java's regular expressions have and Python's have not, and something in its place that is as right or wrong.

@@ -8,6 +8,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from aws_cdk import Acknowledgment, Validations
 from constructs import Construct
 
 from code_family_constructs.errors import ConfigurationError
@@ -128,7 +129,8 @@ class Schedules(Construct):
         self.schedules = {
             trigger.name: scheduler.CfnSchedule(
                 self,
-                trigger.name,
+                # A schedule may be called like the group or the role beside it.
+                f"{trigger.name}Schedule",
                 name=trigger.name,
                 group_name=self.group.ref,
                 description=trigger.description,
@@ -145,6 +147,13 @@ class Schedules(Construct):
             )
             for trigger in triggers
         }
+        for each in self.schedules.values():
+            Validations.of(each).acknowledge(
+                Acknowledgment(
+                    id="CloudFormation-Validate::E3019",
+                    reason="a schedule's name is its own within its group, and each pipeline has a group",
+                )
+            )
 
 
 _NAME = NameRule("schedule", "[0-9A-Za-z_.-]", 64)
@@ -170,15 +179,25 @@ def _check_variables(at: str, variables: Mapping[str, str]) -> None:
             raise ConfigurationError(
                 f"{name!r} is no name of a variable", at=at, fix="use 1 to 128 letters, digits and @-_"
             )
-        if not unresolved(value) and not 1 <= len(value) <= 1000:
+        if not isinstance(value, str):
+            raise ConfigurationError(f"variable {name!r} gets {value!r}", at=at, fix=f"write {str(value)!r}")
+        if not unresolved(value) and not re.fullmatch(".{1,1000}", value):
             raise ConfigurationError(
-                f"variable {name!r} gets a value of {len(value)} characters", at=at, fix="use 1 to 1000 characters"
+                f"variable {name!r} gets a value of {len(value)} characters on {value.count(chr(10)) + 1} lines",
+                at=at,
+                fix="use 1 to 1000 characters on one line",
             )
 
 
 def _check_expression(at: str, expression: str) -> None:
     if unresolved(expression):
         return
+    if len(expression) > _LONGEST_EXPRESSION:
+        raise ConfigurationError(
+            f"a schedule of {len(expression)} characters",
+            at=at,
+            fix=f"use at most {_LONGEST_EXPRESSION}, or several triggers",
+        )
     kind, _, rest = expression.partition("(")
     inside = rest.removesuffix(")")
     if kind not in _FORMS or inside == rest:
@@ -194,6 +213,8 @@ def _check_expression(at: str, expression: str) -> None:
         raise ConfigurationError(f"{expression!r}: {problem}", at=at, fix=f"use {_FORMS[kind]}")
 
 
+# https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html
+_LONGEST_EXPRESSION = 256
 _FORMS = {
     "cron": "cron(minutes hours day-of-month month day-of-week year)",
     "rate": "rate(5 minutes), or hours, or days",
@@ -218,6 +239,7 @@ class _CronField:
         most: The largest.
         names: Names for the numbers, from the smallest on.
         alone: Expression for what may stand in it instead of numbers.
+        steps: Whether it may have a / in it.
     """
 
     what: str
@@ -225,6 +247,7 @@ class _CronField:
     most: int
     names: str = ""
     alone: str = "(?!)"
+    steps: bool = True
 
     def problem(self, text: str) -> str | None:
         if text == "*" or re.fullmatch(self.alone, text):
@@ -237,6 +260,8 @@ class _CronField:
 
     def _problem_of_item(self, item: str, *, alone: bool) -> str | None:
         values, slash, step = item.partition("/")
+        if slash and not self.steps:
+            return "Scheduler takes no / here"
         if slash and not (re.fullmatch(r"[0-9]{1,4}", step) and 1 <= int(step) <= self.most):
             return f"a step of {step!r}"
         if values == "*" and slash and alone:
@@ -263,7 +288,9 @@ _CRON = (
     _CronField("hours", 0, 23),
     _CronField("day-of-month", 1, 31, alone=r"\?|L|(?:[1-9]|[12]\d|3[01])W"),
     _CronField("month", 1, 12, names="JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC"),
-    _CronField("day-of-week", 1, 7, names=_DAYS, alone=rf"\?|L|(?:[1-7]|{_DAYS.replace(' ', '|')})(?:L|#[1-5])"),
+    _CronField(
+        "day-of-week", 1, 7, names=_DAYS, alone=rf"\?|L|(?:[1-7]|{_DAYS.replace(' ', '|')})(?:L|#[1-5])", steps=False
+    ),
     _CronField("year", 1970, 2199),
 )
 

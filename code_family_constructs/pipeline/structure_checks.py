@@ -370,6 +370,7 @@ class _Pipeline:
         yield from self._artifacts(action)
         yield from _configuration(action, most_keys=50, most_characters=1000)
         yield from self._commands(action)
+        yield from self._change_set(action)
         yield from self._references(action)
         yield from self._namespace(action)
         yield from self._place(action)
@@ -445,7 +446,10 @@ class _Pipeline:
         for variable in _dicts(declared.get("EnvironmentVariables")):
             name = variable.get("Name")
             yield from _name("environment variable", name, _ENVIRONMENT_NAME)
-            yield from _length(f"environment variable {_shown(name)}", variable.get("Value", UNKNOWN), 1, 2000)
+            value = variable.get("Value", UNKNOWN)
+            yield from _length(f"environment variable {_shown(name)}", value, 1, 2000)
+            if "\n" in _text(value):
+                yield f"environment variable {_shown(name)} of several lines", "hand it over in a file of an artifact"
             type_ = _text(variable.get("Type", "PLAINTEXT"))
             valid = ("PLAINTEXT", "SECRETS_MANAGER") if provider == "Commands" else ("PLAINTEXT",)
             yield from _one_of(f"type of environment variable {_shown(name)}", type_, valid)
@@ -453,6 +457,23 @@ class _Pipeline:
             files = artifact.get("Files")
             if isinstance(files, list) and len(files) > 10:
                 yield f"{len(files)} files in an output artifact", "name at most 10, with patterns such as build/**/*"
+
+    def _change_set(self, action: _Action) -> Iterator[Finding]:
+        """One of a name that all executions share, where they do not wait for each other."""
+        if self.mode != "PARALLEL" or not _has_mode(action, "CHANGE_SET_REPLACE"):
+            return
+        name = (action.configuration or {}).get("ChangeSetName", "#{")
+        executed = [
+            other
+            for other in self.actions
+            if _has_mode(other, "CHANGE_SET_EXECUTE") and (other.configuration or {}).get("ChangeSetName") == name
+        ]
+        if known(name) and "#{" not in name and executed:
+            yield (
+                f"change set {name!r} in a pipeline in PARALLEL mode: before {executed[0].where} executes it, another "
+                "execution may have replaced it",
+                "run executions QUEUED or SUPERSEDED, or set ActionMode to CREATE_UPDATE",
+            )
 
     def _references(self, action: _Action) -> Iterator[Finding]:
         texts = list((action.configuration or {}).values())
@@ -656,6 +677,10 @@ def _timeout(action: _Action, has_one: bool) -> Iterator[Finding]:
         )
     elif known(_text(timeout)) and not (_text(timeout).isdecimal() and 5 <= int(_text(timeout)) <= 86400):
         yield f"TimeoutInMinutes={timeout!r}", "use whole minutes, 5 to 86400 (60 days)"
+
+
+def _has_mode(action: _Action, mode: str) -> bool:
+    return action.provider == "CloudFormation" and (action.configuration or {}).get("ActionMode") == mode
 
 
 def _is_clone(action: _Action) -> bool:

@@ -43,7 +43,7 @@ class TargetEnvironment:
         rules = {
             "name": ("[A-Za-z][A-Za-z0-9]*", "start with a letter, and use letters and digits"),
             "account": ("[0-9]{12}", "write its twelve digits in quotes, '012345678901'"),
-            "region": ("[a-z]{2,3}(?:-[a-z]+)+-[0-9]{1,2}", "write it as in 'eu-west-1', without a zone's letter"),
+            "region": ("[a-z]{2,4}(?:-[a-z]+)+-[0-9]{1,2}", "write it as in 'eu-west-1', without a zone's letter"),
         }
         for argument, (pattern, fix) in rules.items():
             given = getattr(self, argument)
@@ -159,7 +159,8 @@ class Targets:
         self._store = store
         self._stores = self._by_region(cross_region_stores)
         self._targets: dict[Stack, _Target] = {}
-        self._made_in: dict[str, str] = {}
+        # Artifacts that are made elsewhere → account and region.
+        self._made_in: dict[str, tuple[str, str]] = {}
         for other in self._stores.values():
             other.admit(pipeline, pipeline_name)
             self._wait_for(stack_of(other))
@@ -198,16 +199,19 @@ class Targets:
             for user in made.builds:
                 if isinstance(user, Construct) and not self._is_home(context, stack_of(user)):
                     raise self._build_elsewhere(context)
+            for each in (*made.prepared_by, made.action) if self._made_in else ():
+                self._check_inputs(context, each.action_properties.inputs or (), self._stack)
             return made
         target = self._target(context, outermost(stack))
         made = action.stage_action(replace(context, role=target.role, region=target.region))
-        access = self._check(context, made, stack.account)
+        access = self._check(context, made, stack)
         store, name = target.store, self._pipeline_name
         target.account.allow(
-            *made.permissions, *(part for one in access for part in store.permissions_elsewhere(name, one))
+            *made.permissions,
+            *(part for one, artifacts in access for part in store.permissions_elsewhere(name, one, artifacts)),
         )
-        for one in access:
-            store.let_in(name, one, target.account.role_arn)
+        for one, artifacts in access:
+            store.let_in(name, one, target.account.role_arn, artifacts)
         for reader in made.artifact_readers:
             if not isinstance(reader, Reader) or not reader.roles:
                 raise ConfigurationError(
@@ -217,8 +221,10 @@ class Targets:
                     fix="have the deployment name them: Reader(…, roles=[…]) in artifact_readers",
                 )
             reader(store.permissions_elsewhere(name, FETCH))
-            for role in reader.roles:
-                store.let_in(name, FETCH, fixed_role_arn(role))
+            # Roles of the store's own account need no name for it.
+            if stack.account != self._stack.account:
+                for role in reader.roles:
+                    store.let_in(name, FETCH, fixed_role_arn(role))
         assume = Statement(actions=["sts:AssumeRole"], resources=[target.account.role_arn])
         return replace(
             made,
@@ -339,16 +345,19 @@ class Targets:
                 fix="let what both need be made in a third stack",
             ) from error
 
-    def _check(self, context: ActionContext, made: StageAction, account: str) -> Sequence[Access]:
-        """What the actions do to artifacts; raises ConfigurationError for what they cannot do over there."""
+    def _check(self, context: ActionContext, made: StageAction, stack: Stack) -> Sequence[tuple[Access, Sequence[str]]]:
+        """What the actions do to which artifacts; raises ConfigurationError for what they cannot do over there."""
         what = f"action {context.action_name!r} of stage {context.stage_name!r}"
-        if made.builds:
+        # A build at home may be on the way, such as one that checks a change set.
+        if not all(isinstance(user, Construct) and self._is_home(context, stack_of(user)) for user in made.builds):
             raise self._build_elsewhere(context)
-        takes = makes = False
+        takes, makes = False, list[str]()
         for action in (*made.prepared_by, made.action):
             properties = action.action_properties
             if properties.role is None and properties.region is None:
                 continue  # an approval on the way, which the pipeline asks for itself
+            if properties.provider == "CodeBuild":
+                raise self._build_elsewhere(context)
             if (properties.owner or "AWS") != "AWS" or properties.category in _WITH_THE_PIPELINE:
                 raise ConfigurationError(
                     f"{what} is of a kind that runs in the pipeline's own account and region only: "
@@ -356,13 +365,13 @@ class Targets:
                     at=self._pipeline,
                     fix="leave out TargetAction, or make it in the pipeline's stack",
                 )
-            for artifact in properties.inputs or ():
-                self._check_input(what, str(artifact.artifact_name), account)
-                takes = True
+            self._check_inputs(context, properties.inputs or (), stack)
+            takes = takes or bool(properties.inputs)
             for artifact in properties.outputs or ():
-                self._made_in[str(artifact.artifact_name)] = account
-                makes = True
-        return [*([TAKE] if takes or makes else ()), *([MAKE] if makes else ())]
+                makes.append(str(artifact.artifact_name))
+                self._made_in[makes[-1]] = (stack.account, stack.region)
+        # What a target may write is its own: nobody but the build replaces what goes to the next one.
+        return [*([(TAKE, ())] if takes or makes else ()), *([(MAKE, makes)] if makes else ())]
 
     def _build_elsewhere(self, context: ActionContext) -> ConfigurationError:
         return ConfigurationError(
@@ -373,15 +382,27 @@ class Targets:
             "elsewhere",
         )
 
-    def _check_input(self, what: str, artifact: str, account: str) -> None:
-        home = self._stack.account
-        origin = self._made_in.get(artifact, home)
-        if origin not in (home, account) and account != home:
-            raise ConfigurationError(
-                f"{what} takes artifact {artifact!r} in account {account}, which is made in account {origin}",
-                at=self._pipeline,
-                fix="make it in the pipeline's account: one target's artifacts are closed to another",
-            )
+    def _check_inputs(self, context: ActionContext, inputs: Sequence[codepipeline.Artifact], stack: Stack) -> None:
+        """Raises ConfigurationError for artifacts that do not get to where the stack is."""
+        ours = self._stack
+        for artifact in inputs:
+            name = str(artifact.artifact_name)
+            account, region = self._made_in.get(name, (ours.account, ours.region))
+            takes = f"action {context.action_name!r} of stage {context.stage_name!r} takes artifact {name!r}"
+            if account not in (ours.account, stack.account) and stack.account != ours.account:
+                raise ConfigurationError(
+                    f"{takes} in account {stack.account}, which is made in account {account}",
+                    at=self._pipeline,
+                    fix="make it in the pipeline's account: one target's artifacts are closed to another",
+                )
+            # https://docs.aws.amazon.com/codepipeline/latest/userguide/actions-create-cross-region.html
+            if region not in (ours.region, stack.region):
+                raise ConfigurationError(
+                    f"{takes} in {stack.region}, which is made in {region}: CodePipeline copies artifacts from the "
+                    "pipeline's region to others, and never back",
+                    at=self._pipeline,
+                    fix=f"make it in {ours.region}, or use it in {region} alone",
+                )
 
 
 _WITH_THE_PIPELINE = (codepipeline.ActionCategory.SOURCE, codepipeline.ActionCategory.APPROVAL)

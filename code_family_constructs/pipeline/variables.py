@@ -1,5 +1,6 @@
 """Floor 2: what an execution of a pipeline is started with."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -7,7 +8,7 @@ from aws_cdk import aws_codepipeline as codepipeline
 from constructs import Construct
 
 from code_family_constructs.errors import ConfigurationError
-from code_family_constructs.names import NameRule, check_count, check_list, check_name
+from code_family_constructs.names import NameRule, check_count, check_kind, check_list, check_name
 from code_family_constructs.tokens import unresolved
 
 _NAME = NameRule("variable", "[A-Za-z0-9@_-]", 128)
@@ -22,9 +23,9 @@ class PipelineVariable:
 
     Args:
         name: 1 to 128 letters, digits and `@_-`.
-        default: Its value when nobody says another one, up to 1000 characters. Without one, changes in a source cannot
-            start the pipeline: somebody has to give the value.
-        description: What it is for, up to 200 characters.
+        default: Its value when nobody says another one, up to 1000 characters on one line. Without one, changes in a
+            source cannot start the pipeline: somebody has to give the value.
+        description: What it is for, up to 200 characters on one line.
 
     Raises:
         ConfigurationError: CodePipeline would refuse it.
@@ -43,9 +44,13 @@ class PipelineVariable:
             ("default", self.default, _LONGEST_VALUE),
             ("description", self.description, _LONGEST_DESCRIPTION),
         ):
-            if text is not None and not unresolved(text) and not 1 <= len(text) <= most:
+            if text is not None and not isinstance(text, str):
+                raise ConfigurationError(f"{what}={text!r} is no text", at=at, fix=f"write {what}={str(text)!r}")
+            if text is not None and not unresolved(text) and not re.fullmatch(f".{{1,{most}}}", text):
                 raise ConfigurationError(
-                    f"{what} of {len(text)} characters", at=at, fix=f"use 1 to {most} characters, or leave it out"
+                    f"{what} of {len(text)} characters on {text.count(chr(10)) + 1} lines",
+                    at=at,
+                    fix=f"use 1 to {most} characters on one line, or leave it out",
                 )
 
     @property
@@ -64,6 +69,7 @@ def check_variables(at: Construct, variables: Sequence[PipelineVariable]) -> Map
     check_count(at, variables, what="variables", most=_MOST)
     defaults: dict[str, str | None] = {}
     for variable in variables:
+        check_kind(at, "variables", variable, PipelineVariable, fix='write variables=[PipelineVariable(name="ENV", …)]')
         if variable.name in defaults:
             raise ConfigurationError(
                 f"two variables are called {variable.name!r}", at=at, fix="give each a name of its own"

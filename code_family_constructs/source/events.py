@@ -72,8 +72,30 @@ class Resource(Protocol):
     def env(self) -> "ResourceEnvironment": ...
 
 
-def check_here(scope: Construct, resource: Resource, what: str) -> None:
+_NO_SOURCES_ELSEWHERE = {
+    "region": "CodePipeline has no sources in other regions",
+    "account": "from there it can deploy to other accounts",
+}
+
+
+def check_here(
+    scope: Construct,
+    resource: Resource,
+    what: str,
+    *,
+    reader: str = "the pipeline",
+    why: Mapping[str, str] = _NO_SOURCES_ELSEWHERE,
+) -> None:
     """Raises ConfigurationError for a source in another account or region, as far as both are known.
+
+    CodePipeline has none in other regions. In another account, a source would need a role, events and a key there.
+
+    Args:
+        scope: Whose source it is.
+        resource: The source.
+        what: What to call it in errors.
+        reader: What needs it here.
+        why: Why it is to be where the source is: region, account.
 
     https://docs.aws.amazon.com/codepipeline/latest/userguide/actions-create-cross-region.html
     """
@@ -84,7 +106,7 @@ def check_here(scope: Construct, resource: Resource, what: str) -> None:
     ):
         if not unresolved(here) and not unresolved(there) and here != there:
             raise ConfigurationError(
-                f"{what} is in {kind} {there}, and the pipeline in {here}",
+                f"{what} is in {kind} {there}, and {reader} in {here}",
                 at=scope,
-                fix=f"make the pipeline in {kind} {there}: CodePipeline has no sources elsewhere",
+                fix=f"make {reader} in {kind} {there}: {why[kind]}",
             )

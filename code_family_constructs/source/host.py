@@ -4,7 +4,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
-from urllib.parse import urlsplit
 
 from aws_cdk import CfnOutput, Names, Stack
 from aws_cdk import aws_codeconnections as codeconnections
@@ -153,19 +152,19 @@ class ImportedHost:
 
 
 _LONGEST_NAME = 64
+_ENDPOINT = re.compile(r"https://(?:[^\s/?#@:\[\]]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 _ARN = re.compile(r"arn:aws[\w-]*:(?:codeconnections|codestar-connections):[\w-]+:\d{12}:host/[\w-]+")
 
 
 def _check_endpoint(at: Construct | str, endpoint: str) -> None:
     if unresolved(endpoint):
         return
-    parts = urlsplit(endpoint)
-    address = (parts.scheme, parts.path, parts.query, parts.fragment, parts.username)
-    if address != ("https", "", "", "", None) or not parts.hostname or re.search(r"\s", endpoint):
+    if not _ENDPOINT.fullmatch(endpoint):
+        server = re.search(r"://(?:[^/@]*@)?([^\s/?#@:\[\]]+(?::\d+)?)", endpoint)
         raise ConfigurationError(
             f"provider_endpoint={endpoint!r} is not the address of a server",
             at=at,
-            fix=f"write 'https://{parts.hostname or 'git.example.com'}', without a path",
+            fix=f"write 'https://{server[1] if server else 'git.example.com'}', without a path",
         )
     if len(endpoint) > 512:
         raise ConfigurationError(

@@ -7,7 +7,7 @@ from constructs import Construct
 
 from code_family_constructs.errors import ConfigurationError
 from code_family_constructs.permissions import Statement
-from code_family_constructs.source.events import rule_with_role
+from code_family_constructs.source.events import check_here, rule_with_role
 
 if TYPE_CHECKING:
     from aws_cdk import aws_cloudwatch as cloudwatch
@@ -50,7 +50,8 @@ class PullRequestChecks(Construct):
             tried again. Without it nobody hears of it but who misses the comment.
 
     Raises:
-        ConfigurationError: The build is none of this repository, or the topic would not get the alarms.
+        ConfigurationError: The build is none of this repository, the repository is in another account or region, or the
+            topic would not get the alarms.
     """
 
     def __init__(
@@ -63,6 +64,9 @@ class PullRequestChecks(Construct):
         alarm_topic: "sns.ITopic | None" = None,
     ) -> None:
         super().__init__(scope, id)
+        events_are = "its events are there, and not here"
+        why = {"region": events_are, "account": events_are}
+        check_here(self, repository, f"repository {repository.node.path!r}", reader="PullRequestChecks", why=why)
         _check_project(self, repository, build.project)
         if alarm_topic is not None:
             from code_family_constructs.topic import admit_cloudwatch

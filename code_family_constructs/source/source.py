@@ -23,6 +23,7 @@ from code_family_constructs.repositories import (
     check_branch,
 )
 from code_family_constructs.source import SourceContext
+from code_family_constructs.source.bucket_events import notify_event_bridge
 from code_family_constructs.source.connection import (
     CodeConnection,
     Connection,
@@ -37,6 +38,7 @@ from code_family_constructs.tokens import unresolved
 if TYPE_CHECKING:
     from aws_cdk import aws_codecommit as codecommit
     from aws_cdk import aws_ecr as ecr
+    from aws_cdk import aws_kms as kms
     from aws_cdk import aws_s3 as s3
 
     from code_family_constructs.source.repository import Repository
@@ -54,7 +56,8 @@ class Source:
         action_name: What the action is called in a pipeline with one source.
         source_action: Makes the action for a pipeline, and what starts the pipeline by itself.
         permissions: What the pipeline's role needs.
-        variables: Names of the variables that the action puts out.
+        variables: Names of the variables that the action puts out. Behind a connection, those of pull requests and tags
+            (and `BranchName`, which pull requests lack) are there only in executions that such a trigger has started.
         build_permissions: What a build needs to fetch the source itself.
         full_clone: The artifact is a reference that only CodeBuild can follow, not a ZIP file.
         branch: The branch, where there are branches.
@@ -287,7 +290,9 @@ class Source:
     def azure_devops(
         repository: str, *, connection: Connection, branch: str = "main", trigger_on_push: bool = True
     ) -> "Source":
-        """A branch of a Git repository in Azure DevOps, always as a ZIP file: CodeBuild clones nothing from there.
+        """A branch of a Git repository in Azure DevOps, always as a ZIP file.
+
+        CodePipeline offers a full clone too, but CodeBuild cannot clone from there: each build would fail.
 
         Args:
             repository: `organization/project/repository`.
@@ -340,6 +345,8 @@ class Source:
 
         https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-CodeCommit.html
         """
+        fix = "a Repository, or codecommit.Repository.from_repository_name(…)"
+        _check_given("Source.codecommit", repository, "repository_name", fix)
         given: Any = repository
         found: codecommit.IRepository = getattr(given, "repository", given)
         # The one for people is known at synth; what CloudFormation gets waits for the repository.
@@ -405,8 +412,9 @@ class Source:
         """An object in a bucket of the pipeline's account and region, started by an EventBridge rule.
 
         Of a bucket that is made in this app, it turns the notifications for EventBridge on. What else the bucket is to
-        notify (`bucket.add_event_notification`) has to be said before the pipeline is made, or aws-cdk-lib turns these
-        off again. A bucket that is not made here must have them on, and be versioned: nothing says so at synth.
+        notify (`bucket.add_event_notification`) has to be said before the pipeline is made: the synthesis fails where
+        aws-cdk-lib would turn these off again. A bucket that is not made here must have them on, and be versioned:
+        nothing says so at synth.
 
         Args:
             bucket: A versioned bucket.
@@ -414,20 +422,21 @@ class Source:
             trigger_on_upload: Start a release with each new version of the object.
 
         Raises:
-            ConfigurationError: The bucket is not versioned, the key is none of an object; or, in a pipeline, the bucket
-                is elsewhere.
+            ConfigurationError: The bucket is not versioned, nothing but an alias tells its KMS key, the key is none of
+                an object; or, in a pipeline, the bucket is elsewhere.
 
         https://docs.aws.amazon.com/codepipeline/latest/userguide/create-S3-source-events.html
         """
+        _check_given("Source.s3", bucket, "bucket_name", "an s3.Bucket, or s3.Bucket.from_bucket_name(…)")
         resource: Any = bucket.node.default_child
         _check_object(bucket, resource, object_key)
-        name, bucket_arn, key = bucket.bucket_name, bucket.bucket_arn, bucket.encryption_key
+        name, bucket_arn, key = bucket.bucket_name, bucket.bucket_arn, _key_of(bucket)
 
         def action(context: SourceContext) -> codepipeline.IAction:
             check_here(context.scope, bucket, f"bucket {bucket.node.path!r}")
             if context.detect_changes:
                 if resource is not None:
-                    _notify_event_bridge(bucket, resource)
+                    notify_event_bridge(bucket, resource)
                 start_pipeline(
                     context,
                     {
@@ -471,6 +480,8 @@ class Source:
 
         https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-ECR.html
         """
+        fix = "an ecr.Repository, or ecr.Repository.from_repository_name(…)"
+        _check_given("Source.ecr", repository, "repository_uri", fix)
         _check_tag(repository, image_tag)
         name = repository.repository_name
 
@@ -539,7 +550,6 @@ _READ_REPOSITORY = (
 )
 _READ_BUCKET = ("s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning")
 _READ_OBJECT = ("s3:GetObject", "s3:GetObjectTagging", "s3:GetObjectVersion", "s3:GetObjectVersionTagging")
-_EVENT_BRIDGE = "NotificationConfiguration.EventBridgeConfiguration.EventBridgeEnabled"
 
 
 def _connected(
@@ -563,6 +573,7 @@ def _connected(
     check_branch(at, branch, repository)
     check_provider(at, connection, provider_type)
     owner, _, name = repository.rpartition("/")
+    _check_given(at, connection, "connection_arn", "a CodeConnection, or CodeConnection.from_connection_arn('arn:…')")
     connection_arn = connection.connection_arn
     permissions = use_connection(connection_arn, repository)
 
@@ -633,12 +644,11 @@ def _gitlab_pages(server: str, repository: str) -> Pages:
     return Pages(f"{page}/commit/{_COMMIT}", f"{page}/compare/{_BASE}...{_COMMIT}")
 
 
-def _notify_event_bridge(bucket: Any, resource: Any) -> None:
-    if bucket.node.try_find_child("Notifications") is not None:
-        # There, a function of aws-cdk-lib sets the notifications of the bucket as a whole.
-        bucket.enable_event_bridge_notification()
-    else:
-        resource.add_property_override(_EVENT_BRIDGE, True)
+def _check_given(at: str, given: object, attribute: str, what: str) -> None:
+    """Raises ConfigurationError for what is not the thing itself, such as its name."""
+    if not hasattr(given, attribute):
+        shown = repr(given) if isinstance(given, str) else f"a {type(given).__name__}"
+        raise ConfigurationError(f"{shown} is given where {what} belongs", at=at, fix=f"give {what}")
 
 
 def _check_object(bucket: "s3.IBucket", resource: Any, object_key: str) -> None:
@@ -659,16 +669,48 @@ def _check_object(bucket: "s3.IBucket", resource: Any, object_key: str) -> None:
         )
 
 
+def _key_of(bucket: "s3.IBucket") -> "kms.IKey | None":
+    """The key that the pipeline has to be let use; none for AWS's own, whose policy lets in who may read the object."""
+    from aws_cdk import aws_kms as kms
+
+    key = bucket.encryption_key
+    while isinstance(key, kms.Alias):
+        key = key.alias_target_key
+    if key is None or key.key_arn.endswith(":alias/aws/s3"):
+        return None
+    if ":alias/" in key.key_arn:
+        alias = key.key_arn.rpartition(":")[2]
+        raise ConfigurationError(
+            f"bucket {bucket.node.path!r} is encrypted with {alias!r}: a policy that names an alias allows nothing",
+            at="Source.s3",
+            fix="give the bucket the key itself, by kms.Key.from_key_arn with the key's ARN",
+        )
+    return key
+
+
 def _check_tag(repository: "ecr.IRepository", image_tag: str) -> None:
     at = "Source.ecr"
     # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_PutImage.html
     if not unresolved(image_tag) and not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", image_tag):
         raise ConfigurationError(f"{image_tag!r} is no tag of an image", at=at, fix="write one tag, such as 'latest'")
     resource: Any = repository.node.default_child
-    if resource is not None and resource.image_tag_mutability == "IMMUTABLE":
+    if resource is not None and _never_moves(resource, image_tag):
         raise ConfigurationError(
             f"tag {image_tag!r} of repository {repository.node.path!r}, whose tags never move, is pushed once at most",
             at=at,
             fix="let this one move: image_tag_mutability=ecr.TagMutability.IMMUTABLE_WITH_EXCLUSION and "
             f"ecr.ImageTagMutabilityExclusionFilter.wildcard({image_tag!r})",
         )
+
+
+def _never_moves(resource: Any, image_tag: str) -> bool:
+    """Whether a repository keeps a tag where it was put first, as far as that is known."""
+    mutability: str | None = resource.image_tag_mutability
+    filters = resource.image_tag_mutability_exclusion_filters
+    if mutability == "IMMUTABLE":
+        return True
+    if not isinstance(filters, list) or unresolved(image_tag):
+        return False
+    wildcards = [one.image_tag_mutability_exclusion_filter_value for one in filters]
+    excluded = any(re.fullmatch(".*".join(map(re.escape, text.split("*"))), image_tag) for text in wildcards)
+    return mutability == ("MUTABLE_WITH_EXCLUSION" if excluded else "IMMUTABLE_WITH_EXCLUSION")

@@ -398,3 +398,11 @@ def test_a_pipeline_takes_what_the_buildspec_makes_and_what_only_the_repository_
         build = BuildProject(stack, f"Build{number}", buildspec=buildspec)
         # Nothing is raised.
         DeliveryPipeline(stack, f"Pipeline{number}", source=a_source(), build=build, build_artifacts=names)
+
+
+def test_fails_when_a_buildspec_or_a_time_is_of_another_kind():
+    stack = a_stack()
+    with refuses("buildspec= is a ", at="Shop/One", fix="or a Buildspec(phases=…)"):
+        BuildProject(stack, "One", buildspec=codebuild.BuildSpec.from_object({"version": 0.2}))  # type: ignore[arg-type]
+    with refuses("timeout=30", at="Shop/Other", fix="timeout=Duration.minutes(…)"):
+        BuildProject(stack, "Other", timeout=30)  # type: ignore[arg-type]

@@ -286,10 +286,9 @@ def conditions(template, name):
 
 
 LOG = arn("logs", f"log-group:/aws/codepipeline/{PIPELINE}")
+# CloudWatch Logs wants CreateLogGroup allowed on `<group>:log-stream:`.
 WRITE_LOG = {
-    f"logs:CreateLogGroup on {LOG}",
-    f"logs:CreateLogStream on {LOG}:log-stream:*",
-    f"logs:PutLogEvents on {LOG}:log-stream:*",
+    f"logs:{name} on {LOG}{end}" for name in ("CreateLogGroup", "CreateLogStream", "PutLogEvents") for end in ("", ":*")
 }
 
 

@@ -268,9 +268,12 @@ def test_the_pipeline_may_do_what_its_action_does(action):
         *(f"lambda:{name} on {function}" for name in names),
         *(f"lambda:{name} on {function}:*" for name in names),
         "cloudwatch:DescribeAlarms on *",
-        f"logs:CreateLogGroup on {log}",
-        f"logs:CreateLogStream on {log}:log-stream:*",
-        f"logs:PutLogEvents on {log}:log-stream:*",
+        # CloudWatch Logs wants CreateLogGroup allowed on `<group>:log-stream:`.
+        *(
+            f"logs:{name} on {log}{end}"
+            for name in ("CreateLogGroup", "CreateLogStream", "PutLogEvents")
+            for end in ("", ":*")
+        ),
     }
 
 
@@ -380,3 +383,9 @@ def test_what_is_refused_leaves_nothing_behind(kind):
     with pytest.raises(ConfigurationError):
         kind(stack, "Deployment", function=function, alias_name="12")
     assert {child.node.path for child in stack.node.find_all()} - before == {"Shop/Deployment"}
+
+
+def test_fails_when_what_makes_the_function_is_given_for_it():
+    stack = a_stack()
+    with refuses("function= is a LambdaFunction", at="Shop/Deployment", fix="give its .function"):
+        LambdaCodeDeployment(stack, "Deployment", function=LambdaFunction(stack, "Greeter"))  # type: ignore[arg-type]

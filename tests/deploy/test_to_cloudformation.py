@@ -143,7 +143,10 @@ def test_somebody_looks_at_the_change_set_before_it_is_executed(own):
         ("Deploy", 3),
     ]
     assert approve["ActionTypeId"]["Category"] == "Approval"
-    assert approve["Configuration"]["CustomData"].startswith("Release?")
+    question, *_, link = text_of(approve["Configuration"]["CustomData"]).splitlines()
+    assert question == "Release?"
+    assert link.startswith("Change set: https://")
+    assert link.endswith(f"#/stacks/changesets?stackId={execute['Configuration']['StackName']}")
     changed = prepare["Configuration"]["ChangeSetName"]
     assert changed == execute["Configuration"]["ChangeSetName"] == "Approved-Deploy"
 
@@ -437,3 +440,9 @@ def test_a_template_may_be_named_when_it_is_deployed():
     stack = a_stack()
     path = CfnParameter(stack, "Template").value_as_string
     assert StackDeployment(stack, "Deployment", stack_name="Shop", template_path=path, statements=[DEPLOY])
+
+
+def test_a_parameter_is_a_text_or_from_an_artifact():
+    count: Any = {"Count": 3}
+    with refuses("parameter Count is 3", at="Shop/Deployment", fix="write '3'"):
+        StackDeployment(a_stack(), "Deployment", **SHOP, statements=[DEPLOY], parameter_overrides=count)

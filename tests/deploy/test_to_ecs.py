@@ -399,6 +399,24 @@ def test_the_names_of_artifacts_are_what_codepipeline_takes(pipelines):
     assert render["OutputArtifacts"] == [{"Name": "Production_eu-Deploy-Release"}]
 
 
+def test_no_two_actions_have_an_artifact_of_one_name():
+    stack = a_stack()
+    deployment = EcsDeployment(
+        stack, "Deployment", service=a_service(stack, deployment_controller=CODE_DEPLOY), traffic_routing=canary()
+    )
+    places = [("Production", "ProductionEuWest"), ("Production", "ProductionEuCentral")]
+    places += [("P" * 100, f"{'D' * 99}{number}") for number in range(2)]
+    names: list[str] = []
+    for stage_name, action_name in places:
+        made = deployment.stage_action(a_context(stage_name=stage_name, action_name=action_name))
+        artifacts = made.prepared_by[0].action_properties.outputs
+        assert artifacts is not None
+        names.append(str(artifacts[0].artifact_name))
+    assert names[:2] == ["Production-ProductionEuWest-Release", "Production-ProductionEuCentral-Release"]
+    assert len(set(names)) == 4
+    assert {len(name) for name in names[2:]} == {100}
+
+
 def test_the_appspec_names_hooks_and_container_and_is_accepted(shifted):
     told = settings_of(shifted)
     assert (told["taskDefinition"], told["container"], told["placeholder"]) == (
@@ -525,6 +543,14 @@ def test_a_service_made_by_hand_is_deployed_by_amazon_ecs(templates):
     (container,) = only(own, "AWS::ECS::TaskDefinition")["ContainerDefinitions"]
     (image,) = of_type(own, "Custom::RunningImage")
     assert container["Image"] == {"Fn::GetAtt": [image, "Image"]}
+
+
+def test_lambda_does_not_hand_over_an_image_again_after_a_crash(templates):
+    own = templates["Own"]
+    (config,) = of_type(own, "AWS::Lambda::EventInvokeConfig").values()
+    releases = own["Resources"][config["FunctionName"]["Ref"]]["Properties"]
+    assert "CODE_FAMILY_RELEASE" in releases["Environment"]["Variables"]
+    assert config["MaximumRetryAttempts"] == 0
 
 
 def test_a_nested_stack_can_have_a_service():

@@ -108,3 +108,14 @@ def test_a_cluster_that_knows_no_access_entries_is_refused():
     deployment = EksDeployment(stack, "Deployment", cluster=cluster, **MANIFESTS)
     with refuses("cluster 'Shop/Kube' takes no access entries", at="Shop/Deployment", fix="AuthenticationMode.API"):
         deployment.let_in(iam.Role.from_role_name(stack, "Pipelines", "pipeline"))
+
+
+def test_over_there_a_network_goes_by_its_ids():
+    stack = a_stack()
+    known = ec2.Subnet.from_subnet_id(stack, "Known", "subnet-12345678")
+    unknown = ec2.Subnet.from_subnet_id(stack, "Unknown", CfnParameter(stack, "SubnetId").value_as_string)
+    assert a_deployment(stack, **MANIFESTS, subnets=[known]).stage_action(a_context(region="us-east-1"))
+    other = a_stack()
+    deployment = a_deployment(other, **MANIFESTS, subnets=[unknown])
+    with refuses("get their ids when they are deployed", at="Shop/Deployment", fix="import them by their ids"):
+        deployment.stage_action(a_context(region="us-east-1"))

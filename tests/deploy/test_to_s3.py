@@ -171,3 +171,10 @@ def test_paths_that_cloudfront_would_refuse_are_refused(paths, problem):
     stack = a_stack()
     with refuses(problem, at="Shop/Website", fix="*"):
         WebsiteDeployment(stack, "Website", bucket=a_bucket(stack), distribution=a_distribution(stack), paths=paths)
+
+
+def test_more_paths_than_the_function_s_environment_holds_are_refused():
+    stack = a_stack()
+    paths = [f"/articles/{number:04}/index.html" for number in range(200)]
+    with refuses("bytes of environment variables", at="Shop/Website", fix="write less"):
+        WebsiteDeployment(stack, "Website", bucket=a_bucket(stack), distribution=a_distribution(stack), paths=paths)

@@ -184,3 +184,8 @@ def test_a_role_of_another_account_is_refused():
     deployment = a_stack_set(stack, administration_role=role)
     with refuses("role 'Shop/Theirs' is in account 222233334444", at="Shop/Baseline", fix="account 111122223333"):
         deployment.stage_action(a_context(scope=stack))
+
+
+@pytest.mark.parametrize("region", ["us-gov-west-1", "eusc-de-east-1", "cn-north-1", "us-iso-east-1"])
+def test_a_region_of_any_partition_is_one(region):
+    assert StackSetTargets(accounts=["222233334444"], regions=[region]).regions == [region]

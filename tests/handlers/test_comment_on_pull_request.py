@@ -127,6 +127,12 @@ def test_a_build_that_somebody_started_by_hand_brings_none(codecommit):
     assert codecommit.calls == []
 
 
+def test_a_pull_request_that_changes_nothing_any_more_brings_none(codecommit):
+    answer = handler(event(variables={**VARIABLES, "PULL_REQUEST_SOURCE_COMMIT": "cd34"}), Context())
+    assert "changes nothing" in answer
+    assert codecommit.calls == []
+
+
 def test_a_comment_that_cannot_be_made_is_a_failure_that_lambda_tries_again(codecommit):
     codecommit.refusals["PostCommentForPullRequest"] = [Refused("EncryptionKeyUnavailableException")]
     with pytest.raises(ClientError, match="EncryptionKeyUnavailableException"):

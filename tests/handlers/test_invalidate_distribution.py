@@ -59,6 +59,15 @@ def account(monkeypatch):
     return Account(monkeypatch)
 
 
+@pytest.mark.parametrize(("operation", "trouble"), [(SUCCESS, []), (FAILURE, [Refused("AccessDenied", 403)])])
+def test_of_a_job_that_is_over_lambda_counts_no_error(account, capsys, operation, trouble):
+    """Otherwise Lambda would call again, twice."""
+    account.cloudfront.refusals["CreateInvalidation"] = trouble
+    account.codepipeline.refusals[operation] = [Refused("InvalidJobStateException")]
+    assert account.call()[0] == operation
+    assert "reported already" in capsys.readouterr().out
+
+
 def test_the_paths_are_forgotten_and_the_pipeline_waits(account):
     operation, told = account.call()
     assert operation == SUCCESS

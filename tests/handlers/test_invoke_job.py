@@ -78,6 +78,16 @@ MISBEHAVIOUR = {
     "is killed": ("import os\ndef own(job): os.kill(os.getpid(), 9)", "the function ended its process, by SIGKILL"),
     "crashes": ("import ctypes\ndef own(job): ctypes.string_at(0)", "the function ended its process, by SIG"),
     "recurses": ("def own(job): own(job)", "RecursionError: "),
+    # Python cannot print that, and CodePipeline does not take it.
+    "is no Unicode": ("def own(job): raise ValueError('file \\udcff')", "ValueError: file \\udcff"),
+    "closes its output": (
+        "import sys\ndef own(job):\n sys.stderr.close()\n 1 / 0",
+        "ZeroDivisionError: division by zero",
+    ),
+    "says nothing of itself": (
+        "class Odd(Exception):\n def __str__(self): return 1\ndef own(job): raise Odd",
+        "the function ended its process, exit status 1",
+    ),
     "makes other variables": ("def own(job): pass", "ValueError: own returned the variables none"),
 }
 
@@ -108,6 +118,22 @@ def test_near_the_timeout_a_failure_is_reported_in_time(account, source):
     assert time.monotonic() - before < 10
     assert operation == FAILURE
     assert told["failureDetails"]["message"] == "the function was not done after 2 seconds"
+
+
+@pytest.mark.parametrize("output", ["sys.stdout.close()", "sys.stdout = None"])
+def test_neither_a_closed_output_nor_a_thread_left_behind_turns_success_into_failure(account, output):
+    source = f"""
+import sys, threading, time
+def own(job):
+    global sys
+    threading.Thread(target=time.sleep, args=(60,)).start()
+    {output}
+    return {{"version": "3"}}
+"""
+    before = time.monotonic()
+    operation, told = account.told(source)
+    assert (operation, told["outputVariables"]) == (SUCCESS, {"version": "3"})
+    assert time.monotonic() - before < 10
 
 
 def test_a_function_that_cannot_be_started_is_reported(account, monkeypatch):

@@ -1,6 +1,7 @@
 """What a function of the user's own gets from a pipeline's job, what its result means, and what is put away."""
 
 import json
+import logging
 from pathlib import Path
 
 import boto3
@@ -114,6 +115,24 @@ def test_the_function_gets_folders_parameters_and_the_id_but_no_credentials(acco
     assert not any(secret in told for secret in CREDENTIALS.values())
     # Nothing stays.
     assert not Path(job["inputs"]["Build"]).exists()
+
+
+def test_a_function_that_logs_all_that_there_is_logs_no_credentials(account, monkeypatch, caplog):
+    def client(name, config, **settings):
+        # As botocore does: it logs what it signs.
+        logging.getLogger("botocore.auth").debug("x-amz-security-token:%s", settings["aws_session_token"])
+        return account.s3.client
+
+    monkeypatch.setattr(boto3, "client", client)
+    source = "import logging\nlogging.getLogger('botocore').setLevel(logging.DEBUG)\n" + WRITES.replace(
+        "def own(job):", "def own(job):\n    logging.getLogger('botocore.own').debug('at work')"
+    )
+    outputs = a_job()["CodePipeline.job"]["data"]["outputArtifacts"]
+    with caplog.at_level(logging.DEBUG):
+        account.do(source, outputArtifacts=outputs)
+    assert len(account.s3.written) == 1
+    assert "at work" in caplog.text
+    assert CREDENTIALS["sessionToken"] not in caplog.text
 
 
 def test_artifacts_are_fetched_and_put_away_with_the_job_s_own_credentials(account):

@@ -357,6 +357,6 @@ def test_what_cannot_be_pruned_fails_no_release(monkeypatch):
 
 
 def test_a_report_that_does_not_arrive_is_an_error(account):
-    account.codepipeline.refusals["PutJobSuccessResult"] = [Refused("InvalidJobStateException", 400)]
-    with pytest.raises(account.codepipeline.client.exceptions.InvalidJobStateException):
+    account.codepipeline.refusals["PutJobSuccessResult"] = [Refused("JobNotFoundException", 400)]
+    with pytest.raises(account.codepipeline.client.exceptions.JobNotFoundException):
         account.call()

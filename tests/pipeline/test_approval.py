@@ -3,12 +3,15 @@
 import dataclasses
 
 import pytest
-from aws_cdk import CfnParameter, Duration
+from aws_cdk import Aws, CfnParameter, Duration
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 
-from code_family_constructs import AlertTopic, ManualApproval
-from tests.helpers import a_stack, refuses
+from code_family_constructs import AlertTopic, CodeConnection, DeliveryPipeline, ManualApproval, Source
+from code_family_constructs.testing import synthesized, text_of
+from tests.helpers import CONNECTION_ARN, a_context, a_stack, only, refuses
+
+CONNECTION = CodeConnection.from_connection_arn(CONNECTION_ARN)
 
 
 @pytest.mark.parametrize(
@@ -39,9 +42,12 @@ def test_what_codepipeline_takes_is_accepted(settings):
         ({"review_url": ""}, "review_url=''", "start it with https://"),
         ({"review_url": "staging.acme.example"}, "review_url='staging.acme.example'", "start it with https://"),
         ({"review_url": "https://" + "a" * 993}, "review_url of 1001 characters", "use at most 1000 characters"),
+        ({"timeout": 60}, "timeout=60", "use whole minutes"),
         ({"timeout": Duration.minutes(4)}, "timeout=4 minutes", "Duration.minutes(5) to Duration.days(60)"),
         ({"timeout": Duration.seconds(301)}, "timeout=5.01667 minutes", "use whole minutes"),
         ({"timeout": Duration.minutes(86401)}, "timeout=86401 minutes", "Duration.minutes(5) to Duration.days(60)"),
+        ({"notify_emails": "ops@acme.example"}, "notify_emails='ops@acme.example' is no list", "write notify_emails=["),
+        ({"links": ["https://staging.acme.example"]}, "links= is a list", 'links={"Staging": '),
         ({"notify_emails": ["ops"]}, "'ops' is no e-mail address", "name@example.com"),
     ],
     ids=lambda value: "+".join(value) if isinstance(value, dict) else value[:40],
@@ -55,6 +61,35 @@ def test_fails_when_requests_would_go_through_an_unencrypted_topic():
     topic = sns.Topic(a_stack(), "Topic")
     with refuses("'Shop/Topic' unencrypted", at="ManualApproval", fix="or give the topic a master_key"):
         ManualApproval(question="Release?", topic=topic)
+
+
+def request_about(sources):
+    """What the approver reads."""
+    stack = a_stack()
+    several = {f"Service{n}": Source.github(f"acme/service-{n}", connection=CONNECTION) for n in range(sources)}
+    pipeline = DeliveryPipeline(stack, "Pipeline", source=several)
+    approval = ManualApproval(question="Release?", links={"Staging": "https://staging.acme.example/"})
+    pipeline.add_stage("Production", approval=approval)
+    (action,) = only(synthesized(stack), "AWS::CodePipeline::Pipeline")["Stages"][1]["Actions"]
+    return text_of(action["Configuration"]["CustomData"]).split("\n")
+
+
+def test_a_request_about_many_sources_leaves_out_links_and_no_source():
+    few, many = request_about(3), request_about(6)
+    assert (len(few), sum(line.startswith("https://") for line in few)) == (1 + 3 * 2 + 2, 3)
+    assert (len(many), sum(line.startswith("https://") for line in many)) == (1 + 6 + 2, 0)
+    assert many[-2:] == few[-2:]
+
+
+def test_a_request_has_to_fit_whatever_region_the_stack_is_deployed_to():
+    page = f"Builds: https://{Aws.REGION}.console.aws.amazon.com/"
+    known = len("Release?\nBuilds: https://ap-southeast-2.console.aws.amazon.com/\nA: https://")
+    fits, over = (
+        ManualApproval(question="Release?", links={"A": f"https://{'a' * (n - known)}"}) for n in (1000, 1001)
+    )
+    assert fits.stage_action(a_context(release=[page])).action.action_properties.action_name == "Deploy"
+    with refuses("1001 characters", at="Shop-Pipeline/Production/Deploy", fix="shorten question= or links="):
+        over.stage_action(a_context(release=[page]))
 
 
 def test_fails_when_there_is_a_topic_and_addresses():

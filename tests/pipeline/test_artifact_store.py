@@ -1,9 +1,10 @@
 """The artifact store: encrypted, logged, tidied, and shared without one pipeline reading another's folder."""
 
 import re
+from typing import Any
 
 import pytest
-from aws_cdk import App, CfnOutput, Duration, Environment, NestedStack, RemovalPolicy, Stack
+from aws_cdk import App, Aws, CfnOutput, Duration, Environment, NestedStack, RemovalPolicy, Stack
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -235,6 +236,26 @@ def test_elsewhere_the_key_is_good_for_what_s3_keeps_in_this_bucket_alone(access
     assert [of_objects] == objects.resources == [f"{bucket}/shop/*"]
 
 
+@pytest.mark.parametrize(
+    ("pipeline", "artifact", "folder"),
+    [
+        ("shop", "Notes", "shop/Notes/"),
+        ("shop", "BuildArtifact", "shop/BuildArtif/"),
+        ("DeploymentPipelineStack", "Notes", "DeploymentPipelineSt/Notes/"),
+        ("DeploymentPipelineStack", "Artifact_Source", "DeploymentPipelineSt/Artifact_S/"),
+    ],
+)
+def test_elsewhere_who_makes_an_artifact_writes_into_its_folder_alone(pipeline, artifact, folder):
+    store = ArtifactStore(Stack(App(), "Shop", env=ABROAD), "Artifacts")
+    (objects, key) = store.permissions_elsewhere(pipeline, MAKE, [artifact])
+    (pattern,) = objects.resources
+    reached = re.compile(re.escape(pattern.split(":::")[1].split("/", 1)[1]).replace(r"\*", ".*"))
+    assert reached.fullmatch(f"{folder}8oIuSP0")
+    assert not reached.fullmatch(f"{folder.split('/')[0]}/Build/8oIuSP0")
+    assert key.conditions is not None
+    assert pattern in key.conditions["ArnLike"]["kms:EncryptionContext:aws:s3:arn"]
+
+
 def test_elsewhere_a_bucket_of_that_name_in_another_account_is_not_trusted():
     store = ArtifactStore(Stack(App(), "Shop", env=ABROAD), "Artifacts")
     for statement in store.permissions_elsewhere("shop", TAKE):
@@ -259,6 +280,76 @@ def test_fails_when_two_pipelines_of_one_name_in_two_regions_would_share_a_folde
     store.admit(Stack(app, "Ireland"), "shop")
     with refuses("the same folder, 'shop'", at="Virginia", fix="a store each"):
         store.admit(Stack(app, "Virginia"), "shop")
+
+
+def test_a_bucket_that_is_named_from_the_start_stays_what_it_is():
+    stack = Stack(App(), "Shop", env=ABROAD)
+    store = ArtifactStore(stack, "Artifacts", bucket_name="acme-artifacts")
+    store.let_in("shop", FETCH, f"arn:aws:iam::{PRODUCTION}:role/web")
+    (statement, *_) = store.permissions_elsewhere("shop", FETCH)
+    assert statement.resources == ["arn:aws:s3:::acme-artifacts/shop/*"]
+    assert bucket_of(synthesized(stack))["BucketName"] == "acme-artifacts"
+
+
+def test_a_name_that_somebody_gave_the_bucket_itself_is_kept():
+    stack = Stack(App(), "Shop", env=ABROAD)
+    store = ArtifactStore(stack, "Artifacts")
+    bucket: Any = store.bucket.node.default_child
+    bucket.bucket_name = "acme-artifacts"
+    (statement, *_) = store.permissions_elsewhere("shop", FETCH)
+    assert statement.resources == ["arn:aws:s3:::acme-artifacts/shop/*"]
+
+
+@pytest.mark.parametrize("name", ["Acme-Artifacts", "ab", "acme.artifacts", "acme_artifacts", "-acme", "a" * 64])
+def test_fails_when_s3_has_no_such_names(name):
+    with refuses("bucket name", at="Shop/Artifacts", fix="3 to 63 characters"):
+        ArtifactStore(a_stack(), "Artifacts", bucket_name=name)
+
+
+def test_fails_when_the_name_of_the_bucket_is_for_others_and_known_at_deploy_time_only():
+    store = ArtifactStore(Stack(App(), "Shop", env=ABROAD), "Artifacts", bucket_name=Aws.STACK_NAME)
+    with refuses("not known at synth time", at="Shop/Artifacts", fix="bucket_name= as plain text"):
+        store.permissions_elsewhere("shop", FETCH)
+
+
+def test_fails_when_pipelines_of_other_stacks_would_be_left_with_another_bucket():
+    app = App()
+
+    def a_shared_store(**settings):
+        return ArtifactStore(Stack(app, f"Shared{len(app.node.children)}", env=ABROAD), "Artifacts", **settings)
+
+    orders = Stack(app, "Orders", env=ABROAD)
+    used_before, used_after = a_shared_store(), a_shared_store()
+    used_before.admit(orders, "orders")
+    used_after.let_in("shop", FETCH, f"arn:aws:iam::{PRODUCTION}:role/web")
+    with refuses("pipeline 'orders' of stack 'Orders' refers to it", at="Shared1/Artifacts", fix="a bucket_name="):
+        used_before.let_in("shop", FETCH, f"arn:aws:iam::{PRODUCTION}:role/web")
+    with refuses("pipeline 'orders' of stack 'Orders' refers to it", at="Shared2/Artifacts", fix="a bucket_name="):
+        used_after.admit(orders, "orders")
+    named = a_shared_store(bucket_name="acme-artifacts")
+    named.let_in("shop", FETCH, f"arn:aws:iam::{PRODUCTION}:role/web")
+    named.admit(orders, "orders")
+    assert (
+        len(
+            guests(
+                synthesized(Stack.of(named))["Resources"]["ArtifactsBucketPolicyBC103148"]["Properties"][
+                    "PolicyDocument"
+                ]
+            )
+        )
+        == 1
+    )
+
+
+def test_who_says_the_name_of_a_bucket_as_text_goes_along_with_it():
+    app = App()
+    shop = Stack(app, "Shop", env=ABROAD)
+    store = ArtifactStore(shop, "Artifacts")
+    store.admit(NestedStack(shop, "Part"), "shop")
+    store.admit(Stack(app, "Home", env=Environment(account=TOOLING, region="eu-west-1")), "orders")
+    assert store.permissions_of_pipeline("orders", from_other_region=True)[0].resources == [
+        f"arn:aws:s3:::{bucket_of(synthesized(shop))['BucketName']}"
+    ]
 
 
 def test_fails_when_the_bucket_policy_has_no_room_for_another_role():

@@ -1,5 +1,6 @@
 """Conditions of stages: rules as CodePipeline knows them, the permissions they need, and what is refused."""
 
+import json
 import os
 import re
 import subprocess
@@ -15,11 +16,13 @@ from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_codepipeline_actions as actions
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_secretsmanager as secretsmanager
 from botocore.session import Session
 from botocore.validate import ParamValidator
 from hypothesis import given
 from hypothesis import strategies as st
 
+from code_family_constructs import BuildProject
 from code_family_constructs.health import HealthGate
 from code_family_constructs.local.framework import to_structure
 from code_family_constructs.permissions import ServiceRole, arn
@@ -49,6 +52,7 @@ PARALLEL = codepipeline.ExecutionMode.PARALLEL
 STATE = cloudwatch.AlarmState
 ALARM_ARN = "arn:aws:cloudwatch:eu-west-1:111111111111:alarm"
 FUNCTION_ARN = "arn:aws:lambda:eu-west-1:111111111111:function:gate"
+SECRET = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:token-a1B2c3"
 BERLIN = "Europe/Berlin"
 
 
@@ -135,7 +139,7 @@ def release():
                         build=build,
                         input_artifacts=["Build", "Source"],
                         primary_source="Source",
-                        environment_variables={"STAGE": codebuild.BuildEnvironmentVariable(value="production")},
+                        environment_variables={"STAGE": "production"},
                         batch=True,
                         combine_artifacts=True,
                     ),
@@ -428,13 +432,13 @@ def test_time_zones_of_aws_are_taken(zone):
     [
         ("PST", "abbreviation: several zones share it"),
         ("CET", "abbreviation: several zones share it"),
-        ("Europe/Berln", "'Europe/Berln'"),
-        ("europe/berlin", "'europe/berlin'"),
-        ("America/Argentina/Buenos_Aires", "'America/Argentina/Buenos_Aires'"),
-        ("UTC+5", "'UTC+5'"),
-        ("UTC+15:00", "'UTC+15:00'"),
-        ("../etc/passwd", "'../etc/passwd'"),
-        ("", "''"),
+        ("Europe/Berln", "'Europe/Berln' is none"),
+        ("europe/berlin", "'europe/berlin' is none"),
+        ("America/Argentina/Buenos_Aires", "'America/Argentina/Buenos_Aires' is no Region/City, the form that"),
+        ("UTC+5", "'UTC+5' is none"),
+        ("UTC+15:00", "'UTC+15:00' is none"),
+        ("../etc/passwd", "'../etc/passwd' is none"),
+        ("", "'' is none"),
     ],
 )
 def test_fails_when_there_is_no_such_time_zone_or_several(zone, problem):
@@ -537,6 +541,8 @@ def test_a_freeze_may_be_days_alone_or_hours_alone():
         ({"open_days": "MON-FRY"}, "'MON-FRY'", "1-7 or SUN-SAT"),
         ({"open_days": "FRI#3"}, "'FRI#3' are not the same each week", "MON-FRI or MON,WED"),
         ({"frozen": [(date(2027, 1, 1), date(2026, 12, 24))]}, "from 2027-01-01 to 2026-12-24", "first frozen day"),
+        ({"frozen": ["2026-12-24"]}, "frozen time '2026-12-24'", "give a date(…)"),
+        ({"frozen": [(date(2026, 12, 24),)]}, "frozen time (datetime.date(2026, 12, 24),)", "the first and the last"),
         ({"frozen": [date(2027, 1, 1)] * 51}, "51 frozen times", "as (first, last)"),
     ],
     ids=str,
@@ -624,18 +630,56 @@ def test_fails_when_a_build_rule_could_not_work():
     build = ABuild(a_stack())
     with refuses("primary_source='App'", at="CodeBuildRule", fix="name one of input_artifacts"):
         CodeBuildRule(build=build, input_artifacts=["Build"], primary_source="App")
+    with refuses("'my-app' has '-' in it", at="CodeBuildRule", fix="out of [A-Za-z0-9_]"):
+        CodeBuildRule(build=build, input_artifacts=["my-app", "Infra"], primary_source="Infra")
+    assert CodeBuildRule(build=build, input_artifacts=["my-app", "Infra"]).primary_source is None
     with refuses("combine_artifacts without a batch", at="CodeBuildRule", fix="batch=True"):
         CodeBuildRule(build=build, combine_artifacts=True)
-    long = {"TEXT": codebuild.BuildEnvironmentVariable(value="x" * 1000)}
-    with refuses("characters of environment variables", at="CodeBuildRule", fix="CodePipeline takes 1000"):
-        CodeBuildRule(build=build, environment_variables=long)
+    with refuses("CodePipeline takes 1 to 1000", at="CodeBuildRule", fix="set on the project what is the same"):
+        CodeBuildRule(build=build, environment_variables={"TEXT": "x" * 1000})
+    with refuses("variable PASSWORD holds", at="CodeBuildRule", fix="keep it in Secrets Manager"):
+        CodeBuildRule(build=build, environment_variables={"PASSWORD": "hunter2"})
+    single = BuildProject(a_stack(), "Single")
+    with refuses(
+        "a batch of a project without batch builds", at="Shop/Single/Project", fix="give the BuildProject batch="
+    ):
+        CodeBuildRule(build=single, batch=True)
     with refuses("PipelineProject where a build belongs", at="CodeBuildRule", fix="give a BuildProject"):
         CodeBuildRule(build=codebuild.PipelineProject(a_stack(), "Project"))  # type: ignore[arg-type]
+
+
+def test_a_build_may_read_the_secrets_that_a_rule_gives_it():
+    stack = a_stack()
+    secret = secretsmanager.Secret.from_secret_complete_arn(stack, "Secret", SECRET)
+    build = BuildProject(stack, "Check")
+    made = CodeBuildRule(build=build, environment_variables={"TOKEN": secret}).stage_rule(a_rule_context())
+    assert json.loads(made.configuration["EnvironmentVariables"]) == [
+        {"name": "TOKEN", "value": SECRET, "type": "SECRETS_MANAGER"}
+    ]
+    assert f"secretsmanager:GetSecretValue on {SECRET}" in allowed(synthesized(stack), "CheckRolePolicy")
+
+
+def test_fails_when_a_build_of_ones_own_cannot_be_let_read_a_secret():
+    stack = a_stack()
+    secret = secretsmanager.Secret.from_secret_complete_arn(stack, "Secret", SECRET)
+    rule = CodeBuildRule(build=ABuild(stack), environment_variables={"TOKEN": secret})
+    with refuses("ABuild has no allow()", at="CodeBuildRule", fix="set them on the project"):
+        rule.stage_rule(a_rule_context())
+
+
+@pytest.mark.parametrize("variable", ["#{SourceVariables.CommitMessage}", "#{AppVariables.PullRequestTitle}"])
+def test_fails_when_what_somebody_wrote_would_break_the_json_of_a_setting(variable):
+    with refuses(f"user_parameters has {variable} in it", at="LambdaRule", fix="give the CommitId"):
+        LambdaRule(function=a_function(a_stack()), user_parameters={"message": f"of {variable}"})
+    with refuses(f"environment_variables has {variable} in it", at="CodeBuildRule", fix="give the CommitId"):
+        CodeBuildRule(build=ABuild(a_stack()), environment_variables={"MESSAGE": variable})
 
 
 def test_fails_when_a_lambda_rule_is_given_something_else_or_too_much():
     with refuses("str where a function belongs", at="LambdaRule", fix="give the function itself"):
         LambdaRule(function="gate")  # type: ignore[arg-type]
+    with refuses("user_parameters='ticket'", at="LambdaRule", fix='{"ticket": "OPS-1"}'):
+        LambdaRule(function=a_function(a_stack()), user_parameters="ticket")  # type: ignore[arg-type]
     with refuses("user_parameters of 10009 characters", at="LambdaRule", fix="use 1 to 10000"):
         LambdaRule(function=a_function(a_stack()), user_parameters={"k": "x" * 10_000})
 
@@ -785,3 +829,15 @@ def test_parameters_are_let_through():
     assert DeploymentWindowRule(cron=text, time_zone=text).cron == text
     assert VariableCheckRule(variable=text, operator="MATCHES", value=text).value == text
     assert CommandsRule(commands=[text]).commands == [text]
+
+
+def test_fails_when_a_bake_or_a_freeze_gets_something_of_another_kind():
+    gate = HealthGate(a_stack(), "Health")
+    with refuses("health='alarms'", at="bake", fix="give a HealthGate"):
+        bake("alarms", Duration.minutes(5))  # type: ignore[arg-type]
+    with refuses("wait=5", at="bake", fix="write Duration.minutes(30)"):
+        bake(gate, 5)  # type: ignore[arg-type]
+    with refuses("open_days=a list", at="change_freeze", fix="open_days='MON-FRI'"):
+        change_freeze(time_zone="UTC", open_days=["MON"])  # type: ignore[arg-type]
+    with refuses("open_hours='9-17'", at="change_freeze", fix="open_hours=(9, 17)"):
+        change_freeze(time_zone="UTC", open_hours="9-17")  # type: ignore[arg-type]

@@ -1,9 +1,10 @@
 """Who may do what in a release to other accounts and regions, and that one step outside ends at a closed door.
 
 A pipeline in a tooling account in Ireland deploys to staging in Ireland and to production in Virginia, each in an
-account of its own: to EC2, to Amazon ECS, to AWS Lambda, by CloudFormation and to Amazon S3. Each row of the table is a
-request that some role or service makes, or must not get through. Identity policies, the policies of buckets, keys and
-repositories, and trust policies answer together, as they do across accounts.
+account of its own: to EC2 in place and by blue/green, to Amazon ECS by itself and by CodeDeploy, to AWS Lambda, by
+CloudFormation after a person's approval, and to Amazon S3. Each row of the table is a request that some role or service
+makes, or must not get through. Identity policies, the policies of buckets, keys and repositories, and trust policies
+answer together, as they do across accounts.
 """
 
 import json
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from aws_cdk import App, RemovalPolicy, Stack, Validations
+from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_s3 as s3
 from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks
 from cfnlint.api import ManualArgs, lint_file
@@ -19,6 +21,8 @@ from code_family_constructs import (
     ArtifactStore,
     BuildProject,
     DeliveryPipeline,
+    Ec2BlueGreenDeployment,
+    Ec2BlueGreenFleet,
     Ec2Deployment,
     Ec2Fleet,
     EcsDeployment,
@@ -26,6 +30,7 @@ from code_family_constructs import (
     ImageBuild,
     LambdaCodeDeployment,
     LambdaFunction,
+    ManualApproval,
     StackDeployment,
     Statement,
 )
@@ -63,7 +68,14 @@ class Company:
             cross_region_stores=[ArtifactStore(abroad, "Artifacts")],
         )
         pipeline.add_stage("Image", deploy=None, test=image.build)
-        pipeline.add_stage("Staging", deploy=self.to_ec2(self.staging))
+        pipeline.add_stage(
+            "Staging",
+            deploy={
+                "Ec2": self.to_ec2(self.staging),
+                "BlueGreen": self.to_new_ec2(self.staging),
+                "Ecs": self.to_ecs(self.staging, image, ecs.DeploymentControllerType.CODE_DEPLOY),
+            },
+        )
         pipeline.add_stage(
             "Production",
             deploy={
@@ -76,6 +88,7 @@ class Company:
                     stack_name="Shop-Infrastructure",
                     template_path="template.yml",
                     statements=[Statement(actions=["sns:CreateTopic"], resources=[TOPIC])],
+                    approval=ManualApproval(question="Is that what was meant?"),
                 ),
                 "Site": self.to_s3(self.production),
             },
@@ -89,8 +102,14 @@ class Company:
         fleet = Ec2Fleet(stack, "Fleet", certificate=None, removal_policy=RemovalPolicy.RETAIN)
         return Ec2Deployment(stack, "Ec2", fleet=fleet, health=fleet.health)
 
-    def to_ecs(self, stack, image):
-        service = EcsService(stack, "Service", certificate=None, repository=image.repository)
+    def to_new_ec2(self, stack):
+        fleet = Ec2BlueGreenFleet(stack, "NewFleet", certificate=None, removal_policy=RemovalPolicy.RETAIN)
+        return Ec2BlueGreenDeployment(stack, "BlueGreen", fleet=fleet, health=fleet.health)
+
+    def to_ecs(self, stack, image, controller=ecs.DeploymentControllerType.ECS):
+        service = EcsService(
+            stack, "Service", certificate=None, repository=image.repository, deployment_controller=controller
+        )
         return EcsDeployment(stack, "Ecs", service=service, health=service.health)
 
     def to_lambda(self, stack):
@@ -107,6 +126,9 @@ ROLES = {
     "staging action": ("ShopStaging", "ShopPipelinePipeline"),
     "instance": ("ShopProduction", "FleetRole"),
     "staging instance": ("ShopStaging", "FleetRole"),
+    "new instance": ("ShopStaging", "NewFleetRole"),
+    "staging tasks": ("ShopStaging", "ServiceExecutionRole"),
+    "staging containers": ("ShopStaging", "ServiceTaskRole"),
     "tasks": ("ShopProduction", "ServiceExecutionRole"),
     "stack": ("ShopProduction", "InfrastructureRole"),
     "tooling admin": ("Tooling", "Admin"),
@@ -171,7 +193,7 @@ COPY = rows(
 )
 
 
-def taking(who, bucket, other, key, other_key, region):
+def taking(who, bucket, other, key, other_key, region, *, makes=False):
     """Requests of a role that takes artifacts from the bucket of its region, and finds all others closed."""
     ours, file = "{" + bucket + "}", "{" + bucket + "}" + FILE
     theirs, stranger = "{" + other + "}" + FILE, "{stranger}" + FILE
@@ -195,7 +217,7 @@ def taking(who, bucket, other, key, other_key, region):
         (who, "kms:Decrypt", key, DENIED, by_s3(ours + "/Another-Pipeline/AbC.zip", region), "what another one made"),
         (who, "kms:Decrypt", other_key, DENIED, by_s3(ours, region), "key of the other region"),
         (who, "kms:Decrypt", "{stranger key}", DENIED, by_s3(ours, region), "key of a stranger"),
-        (who, "kms:GenerateDataKey kms:Encrypt", key, DENIED, by_s3(ours, region), "write"),
+        *([] if makes else [(who, "kms:GenerateDataKey kms:Encrypt", key, DENIED, by_s3(ours, region), "write")]),
         (who, "kms:PutKeyPolicy kms:CreateGrant kms:ScheduleKeyDeletion", key, DENIED),
     ]
 
@@ -205,8 +227,11 @@ IRISH = ("home", "abroad", "{home key}", "{abroad key}", IRELAND)
 TAKE = rows(
     "take artifacts",
     *taking("action", *VIRGINIAN),
-    *taking("staging action", *IRISH),
+    *taking("staging action", *IRISH, makes=True),
     ("action", TAGS, "{abroad}" + FILE, ALLOWED),
+    ("staging action", TAGS, "{home}" + FILE, ALLOWED),
+    ("staging action", BUCKET, "{home}", ALLOWED),
+    ("staging action", "kms:DescribeKey", "{home key}", ALLOWED),
     ("action", BUCKET, "{abroad}", ALLOWED),
     ("action", BUCKET, "{home}", DENIED, "bucket of the other region"),
     ("action", "kms:DescribeKey", "{abroad key}", ALLOWED),
@@ -222,8 +247,26 @@ FETCH = rows(
     "instances fetch the revision",
     *taking("instance", *VIRGINIAN),
     *taking("staging instance", *IRISH),
+    *taking("new instance", *IRISH),
     ("instance", BUCKET, "{abroad}", DENIED),
     ("instance", "kms:DescribeKey", "{abroad key}", DENIED),
+)
+
+RELEASE = "/ShopPipeline-Pipelin/Staging-Ec/AbC.zip"
+KEEP = "kms:Encrypt kms:GenerateDataKey kms:ReEncryptFrom kms:ReEncryptTo"
+MAKE = rows(
+    "make an artifact",
+    ("staging action", WRITE, "{home}" + RELEASE, ALLOWED),
+    ("staging action", READ, "{home}" + RELEASE, ALLOWED),
+    ("staging action", KEEP, "{home key}", ALLOWED, by_s3("{home}", IRELAND), "under the bucket key"),
+    ("staging action", KEEP, "{home key}", ALLOWED, by_s3("{home}" + RELEASE, IRELAND), "without a bucket key"),
+    ("staging action", KEEP, "{home key}", DENIED, by_s3("{home}" + FILE, IRELAND), "in the place of the build's"),
+    ("staging action", KEEP, "{home key}", DENIED, "by itself"),
+    ("staging action", WRITE, "{home}/Another-Pipeline/Staging-Ec/AbC.zip", DENIED, "folder of another pipeline"),
+    ("staging action", WRITE, "{home}" + RELEASE, REFUSED, HTTP, "plain http"),
+    ("action", WRITE, "{home}" + RELEASE, DENIED, "another target"),
+    ("staging instance", WRITE, "{home}" + RELEASE, DENIED),
+    ("staging admin", WRITE, "{home}" + RELEASE, DENIED, "another role of the account"),
 )
 
 OF_GROUP = (
@@ -268,7 +311,7 @@ TO_ECS = rows(
     ("tasks", PULL, REPOSITORY.replace(TOOLING, STAGING), DENIED, "other account"),
     ("tasks", "ecr:PutImage ecr:BatchDeleteImage", REPOSITORY, DENIED),
     ("admin", PULL, REPOSITORY, DENIED, "another role of the account"),
-    ("staging admin", PULL, REPOSITORY, DENIED, "account without tasks"),
+    ("staging admin", PULL, REPOSITORY, DENIED, "another role of another account"),
     ("action", PULL, REPOSITORY, DENIED),
 )
 
@@ -320,7 +363,39 @@ TO_S3 = rows(
     ("staging action", "s3:PutObject", "{site}/index.html", DENIED, "another target"),
 )
 
-TABLE = [*ASSUME, *COPY, *TAKE, *FETCH, *TO_EC2, *TO_ECS, *TO_LAMBDA, *BY_CLOUDFORMATION, *TO_S3]
+NEW_GROUP = "deploymentgroup:ShopStaging-BlueGreen/ShopStaging-BlueGreen"
+TO_STAGING = rows(
+    "deploy to staging",
+    ("staging action", OF_GROUP, codedeploy(NEW_GROUP, IRELAND, STAGING), ALLOWED, "blue/green"),
+    ("staging action", "lambda:InvokeFunction", "{staging render}", ALLOWED),
+    (
+        "staging action",
+        "codedeploy:CreateDeployment codedeploy:GetDeployment",
+        codedeploy("deploymentgroup:ShopStaging-Ecs/ShopStaging-Ecs", IRELAND, STAGING),
+        ALLOWED,
+    ),
+    ("staging action", OF_APPLICATION, codedeploy("application:ShopStaging-BlueGreen", IRELAND, STAGING), ALLOWED),
+    (
+        "staging action",
+        "codedeploy:GetDeploymentConfig",
+        codedeploy("deploymentconfig:CodeDeployDefault.OneAtATime", IRELAND, STAGING),
+        ALLOWED,
+    ),
+    (
+        "staging action",
+        "codedeploy:ListDeploymentConfigs ecs:RegisterTaskDefinition lambda:ListFunctions",
+        "*",
+        ALLOWED,
+    ),
+    ("staging action", "iam:PassRole", "{staging tasks role}", ALLOWED, passed("ecs-tasks")),
+    ("staging action", "iam:PassRole", "{staging containers role}", ALLOWED, passed("ecs-tasks")),
+    ("staging action", "iam:PassRole", "{staging tasks role}", DENIED, passed("ec2"), "to another service"),
+    ("staging action", "iam:PassRole", "{tasks role}", DENIED, passed("ecs-tasks"), "role of another account"),
+    ("staging tasks", PULL, REPOSITORY, ALLOWED),
+    ("pipeline", OF_GROUP, codedeploy(NEW_GROUP, IRELAND, STAGING), DENIED, "not by the pipeline itself"),
+)
+
+TABLE = [*ASSUME, *COPY, *TAKE, *FETCH, *MAKE, *TO_EC2, *TO_ECS, *TO_LAMBDA, *BY_CLOUDFORMATION, *TO_S3, *TO_STAGING]
 
 
 def admin_of(account):
@@ -394,6 +469,7 @@ def named(organization):
         "stranger": "arn:aws:s3:::stranger",
         "site": f"arn:aws:s3:::{SITE}",
         "ecs release": arn_of("ShopProduction", "EcsRelease", "AWS::Lambda::Function"),
+        "staging render": arn_of("ShopStaging", "EcsRender", "AWS::Lambda::Function"),
         "lambda release": arn_of("ShopProduction", "LambdaRelease", "AWS::Lambda::Function"),
         "greeter": arn_of("ShopProduction", "GreeterFunction", "AWS::Lambda::Function"),
     }
@@ -411,11 +487,12 @@ def test_rows_ask_what_aws_asks(named):
     assert wrong == []
 
 
-def test_actions_over_there_may_do_what_rows_need_and_nothing_else(company):
-    needed = {row.values[1] for row in TABLE if row.values[0] == "action" and row.values[4] == ALLOWED}
+@pytest.mark.parametrize(("who", "stack"), [("action", "ShopProduction"), ("staging action", "ShopStaging")])
+def test_actions_over_there_may_do_what_rows_need_and_nothing_else(company, who, stack):
+    needed = {row.values[1] for row in TABLE if row.values[0] == who and row.values[4] == ALLOWED}
     granted = {
         action
-        for grant in grants_of(company.templates["ShopProduction"])
+        for grant in grants_of(company.templates[stack])
         if grant.policy.startswith("ShopPipelinePipeline")
         for action in grant.actions
     }
@@ -453,7 +530,6 @@ def test_cfn_lint_accepts(company, name):
 
 # Controls: a check that cannot fail proves nothing.
 
-BOTH = {"Tooling": TOOLING, "Production": PRODUCTION}
 KEY = arn("kms", "key/1", account=TOOLING)
 FIRST, SECOND = (arn("iam", f"role/{name}", region=False, account=PRODUCTION) for name in ("First", "Second"))
 
@@ -504,6 +580,28 @@ def test_control_of_what_a_policy_says_to_another_account(policy, expected):
 def test_control_of_a_condition_on_who_asks():
     policy = open_to(arn("iam", "root", region=False, account=PRODUCTION), **ONLY_FIRST)
     assert Organization([two_roles(USE)], {KEY: policy}).ask(SECOND, "kms:Decrypt", KEY) == DENIED
+
+
+def test_control_of_a_role_with_a_path():
+    there = two_roles(USE)
+    there.template["Resources"]["First"]["Properties"]["Path"] = "/fleet/"
+    with_path = FIRST.replace("role/", "role/fleet/")
+    for named, expected in ((FIRST, DENIED), (with_path, ALLOWED)):
+        only = {"Condition": {"ArnEquals": {"aws:PrincipalArn": [named]}}}
+        policy = open_to(arn("iam", "root", region=False, account=PRODUCTION), **only)
+        assert Organization([there], {KEY: policy}).ask(with_path, "kms:Decrypt", KEY) == expected
+
+
+def test_control_of_a_bucket_that_nobody_knows_the_owner_of():
+    organization = Organization([two_roles(USE), Deployed("Tooling", admin_of(TOOLING), TOOLING)])
+    with pytest.raises(LookupError, match="whose arn:aws:s3:::b is"):
+        organization.ask(FIRST, "s3:GetObject", "arn:aws:s3:::b/x")
+
+
+@pytest.mark.parametrize("principal", [f"arn:aws:iam::{PRODUCTION}:role/*", "AROAEXAMPLEID", f"{PRODUCTION}:root"])
+def test_control_of_principals_that_aws_would_not_take(principal):
+    with pytest.raises(ValueError, match="not one that AWS would take"):
+        Organization([two_roles(USE)], {KEY: open_to(principal)})
 
 
 def test_control_across_accounts_both_sides_have_to_allow():

@@ -42,6 +42,8 @@ def review(tmp_path_factory):
                     variables={"Tests": "all", "Region": "eu-west-1"},
                 ),
                 ScheduleTrigger(name="Hourly", schedule=Expression.rate(Duration.hours(1))),
+                # What else there is beside the schedules is called so, too.
+                *(ScheduleTrigger(name=name, schedule=written("rate(1 day)")) for name in ("Group", "Role")),
             ],
             pipeline_name="Shop-Pipeline",
             pipeline_arn=arn("codepipeline", "Shop-Pipeline"),
@@ -97,7 +99,7 @@ def test_scheduler_takes_the_role_on_for_this_pipelines_group_only(review):
         "ArnLike": {"aws:SourceArn": {"Fn::GetAtt": [group, "Arn"]}},
     }
     groups = [one["GroupName"] for one in of_type(review.template, "AWS::Scheduler::Schedule").values()]
-    assert groups == [{"Ref": group}] * 3
+    assert groups == [{"Ref": group}] * 5
 
 
 def test_security_review_and_cfn_lint_find_nothing(review):
@@ -140,6 +142,11 @@ def test_what_scheduler_takes_is_accepted(expression):
 @pytest.mark.parametrize(
     ("expression", "problem", "fix"),
     [
+        (
+            f"cron({','.join(map(str, range(59)))} {','.join(['1'] * 60)} * * ? *)",
+            "a schedule of 300 characters",
+            "several triggers",
+        ),
         ("daily", "'daily' is no schedule", "cron(minutes hours day-of-month month day-of-week year)"),
         ("0 3 * * *", "is no schedule", "cron(minutes hours"),
         ("cron(0 3 * * ? *", "is no schedule", "cron(minutes hours"),
@@ -158,6 +165,8 @@ def test_what_scheduler_takes_is_accepted(expression):
         ("cron(0 3 ? * mon *)", "'mon' is none of 1 to 7", "cron(minutes hours"),
         ("cron(0 3 ? * FRI-MON *)", "'FRI-MON' ends before it begins", "cron(minutes hours"),
         ("cron(0 3 ? * 3#1,6#3 *)", "'3#1' is none of 1 to 7", "cron(minutes hours"),
+        ("cron(0 3 ? * 2/2 *)", "day-of-week '2/2': Scheduler takes no / here", "cron(minutes hours"),
+        ("cron(0 3 ? * */2 *)", "day-of-week '*/2': Scheduler takes no / here", "cron(minutes hours"),
         ("cron(0 3 ? * 3#6 *)", "'3#6' is none of 1 to 7", "cron(minutes hours"),
         ("cron(0 3 * * ? 1969)", "year '1969'", "cron(minutes hours"),
         ("cron(0/0 3 * * ? *)", "a step of '0'", "cron(minutes hours"),
@@ -204,7 +213,9 @@ NIGHTLY = written("cron(0 3 * * ? *)")
         ),
         ({"description": "a" * 513}, "description of 513 characters", "ScheduleTrigger 'Nightly'", "at most 512"),
         ({"variables": {"a b": "c"}}, "'a b' is no name of a variable", "ScheduleTrigger 'Nightly'", "1 to 128"),
+        ({"variables": {"a": 5}}, "variable 'a' gets 5", "ScheduleTrigger 'Nightly'", "write '5'"),
         ({"variables": {"a": ""}}, "'a' gets a value of 0 characters", "ScheduleTrigger 'Nightly'", "1 to 1000"),
+        ({"variables": {"a": "b\nc"}}, "of 3 characters on 2 lines", "ScheduleTrigger 'Nightly'", "on one line"),
         ({"variables": {"a": "b" * 1001}}, "a value of 1001 characters", "ScheduleTrigger 'Nightly'", "1 to 1000"),
         ({"variables": {f"a{n}": "b" for n in range(51)}}, "51 variables", "ScheduleTrigger 'Nightly'", "at most 50"),
     ],

@@ -5,6 +5,7 @@ import json
 import pytest
 from aws_cdk import App, Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_codecommit as codecommit
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_codepipeline_actions as actions
 from aws_cdk import aws_iam as iam
@@ -324,6 +325,21 @@ def test_fails_when_there_are_names_for_the_builds_artifacts_twice():
         a_pipeline(stack, build=build, build_artifacts=["Program"])
 
 
+def test_only_the_action_of_codecommit_may_see_what_is_in_the_bucket():
+    stack = a_stack()
+    repository = codecommit.Repository.from_repository_name(stack, "Repository", "shop")
+    a_pipeline(stack, source=Source.codecommit(repository))
+    assert [line for line in allowed(synthesized(stack), "PipelineRolePolicy") if line.startswith("s3:ListBucket on ")]
+    stack = a_stack()
+    a_pipeline(stack)
+    assert not [line for line in allowed(synthesized(stack), "PipelineRolePolicy") if "s3:List" in line]
+
+
+def test_fails_when_the_name_of_a_source_leaves_no_room_for_its_namespace():
+    with refuses("has 92 characters", at="Shop/Pipeline", fix="use 1 to 91 characters"):
+        a_pipeline(a_stack(), source={"a" * 92: a_source(), "Infra": a_source(branch="infra")})
+
+
 def test_fails_when_there_is_no_source():
     with refuses("without a source", at="Shop/Pipeline", fix="give source= a Source"):
         a_pipeline(a_stack(), source={})
@@ -370,3 +386,39 @@ class Question:
         return StageAction(
             action=actions.ManualApprovalAction(action_name=context.action_name, run_order=context.run_order)
         )
+
+
+FREEZE = change_freeze(time_zone="UTC", open_hours=(9, 17))
+KINDS = {
+    "a_text_as_source": ({"source": "acme/shop"}, "source='acme/shop'", "give Source.github(…)"),
+    "a_list_as_source": ({"source": ["acme/shop"]}, "source=a list", "give Source.github(…)"),
+    "a_text_as_one_of_several": ({"source": {"App": "acme/shop"}}, "source 'App'='acme/shop'", "give Source.github(…)"),
+    "a_text_as_store": ({"artifact_store": "artifacts"}, "artifact_store='artifacts'", "give an ArtifactStore"),
+    "texts_as_variables": ({"variables": ["ENV"]}, "variables='ENV'", "PipelineVariable(name="),
+}
+
+
+@pytest.mark.parametrize(("settings", "problem", "fix"), KINDS.values(), ids=KINDS)
+def test_fails_when_something_of_another_kind_is_given(settings, problem, fix):
+    with refuses(problem, at="Shop/Pipeline", fix=fix):
+        a_pipeline(a_stack(), **settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem", "fix"),
+    [
+        ({"steps": [Question()]}, "a step=a Question", "write steps=[{"),
+        (
+            {"on_success": change_freeze(time_zone="UTC", open_hours=(9, 17))},
+            "on_success=a BeforeEntry",
+            "give OnSuccess",
+        ),
+        ({"on_failure": "RETRY"}, "on_failure='RETRY'", "give OnFailure"),
+        ({"before_entry": [1]}, "before_entry=a list", "give BeforeEntry"),
+    ],
+    ids=["an_action_as_step", "a_freeze_after", "a_text", "a_list"],
+)
+def test_fails_when_a_stage_gets_something_of_another_kind(settings, problem, fix):
+    stages = {"deploy": Question()} if "steps" not in settings else {}
+    with refuses(problem, at="Shop/Pipeline", fix=fix):
+        a_pipeline(a_stack()).add_stage("Next", **stages, **settings)

@@ -496,6 +496,20 @@ REFUSED = {
         "TargetDirectory is left out",
         "set TargetDirectory",
     ),
+    "an EC2 action that runs nothing": (
+        add(
+            action(
+                "Instances",
+                "Deploy",
+                "EC2",
+                {"InstanceTagKey": "a", "InstanceType": "EC2", "TargetDirectory": "/srv"},
+                takes=["Built"],
+            )
+        ),
+        "Production/Instances",
+        "PostScript is left out",
+        "set PostScript",
+    ),
     "kubectl and Helm": (
         add(
             action(
@@ -619,6 +633,12 @@ REFUSED = {
         "Production/Eks",
         "type of environment variable 'A' 'SECRETS_MANAGER'",
         "use PLAINTEXT",
+    ),
+    "an environment variable of several lines": (
+        add(commands("ls", EnvironmentVariables=[{"Name": "NOTES", "Value": "one\ntwo"}])),
+        "Production/Shell",
+        "environment variable 'NOTES' of several lines",
+        "a file of an artifact",
     ),
     "an environment variable with a dash": (
         add(commands("ls", EnvironmentVariables=[{"Name": "a-b", "Value": "1"}])),
@@ -831,6 +851,23 @@ REFUSED = {
         "ROLLBACK in a pipeline in PARALLEL mode",
         "use FAIL",
         put(whole, ExecutionMode="PARALLEL"),
+    ),
+    "a change set that executions share in PARALLEL mode": (
+        add(
+            cloudformation(
+                ActionMode="CHANGE_SET_REPLACE", TemplatePath="Built::t.json", RoleArn=REF, ChangeSetName="release"
+            ),
+            {
+                **cloudformation(ActionMode="CHANGE_SET_EXECUTE", ChangeSetName="release"),
+                "Name": "Execute",
+                "RunOrder": 2,
+            },
+        ),
+        "Production/Stack",
+        "before Production/Execute executes it, another execution may have replaced it",
+        "QUEUED or SUPERSEDED",
+        put(whole, ExecutionMode="PARALLEL"),
+        put(stage(2), OnSuccess=None),
     ),
     "ROLLBACK of the source": (
         put(stage(0), OnFailure={"Result": "ROLLBACK"}),
@@ -1111,6 +1148,21 @@ def test_what_may_well_deploy_is_let_through(change):
     pipeline = changed(change)
     # Makes what nothing else in the pipeline does, for all that anybody knows.
     pipeline["Stages"].insert(1, {"Fn::If": ["WithIt", {"Name": "More", "Actions": []}, {"Ref": "AWS::NoValue"}]})
+    assert problems_of(pipeline) == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "name"), [("QUEUED", "release"), ("PARALLEL", "release-#{codepipeline.PipelineExecutionId}")]
+)
+def test_a_change_set_that_no_other_execution_touches_is_let_through(mode, name):
+    pipeline = structure()
+    pipeline["ExecutionMode"] = mode
+    del pipeline["Stages"][2]["OnSuccess"]
+    make = cloudformation(
+        ActionMode="CHANGE_SET_REPLACE", TemplatePath="Built::t.json", RoleArn=REF, ChangeSetName=name
+    )
+    execute = {**cloudformation(ActionMode="CHANGE_SET_EXECUTE", ChangeSetName=name), "Name": "Execute", "RunOrder": 2}
+    pipeline["Stages"][2]["Actions"] += [make, execute]
     assert problems_of(pipeline) == []
 
 

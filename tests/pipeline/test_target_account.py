@@ -12,7 +12,15 @@ from aws_cdk import aws_iam as iam
 from hypothesis import given
 from hypothesis import strategies as st
 
-from code_family_constructs import ActionContext, ArtifactStore, StageAction, Statement
+from code_family_constructs import (
+    ActionContext,
+    ArtifactStore,
+    BuildProject,
+    CodeBuildAction,
+    StackDeployment,
+    StageAction,
+    Statement,
+)
 from code_family_constructs.actions import DeclaredAction
 from code_family_constructs.cross_account import fixed_role_arn, let_pull
 from code_family_constructs.permissions import Permissions, Reader, arn
@@ -23,6 +31,7 @@ from tests.policies import Deployed, Organization
 
 TOOLING = TargetEnvironment("Tooling", account="111111111111", region="eu-west-1")
 VIRGINIA = TargetEnvironment("Virginia", account="111111111111", region="us-east-1")
+TOKYO = TargetEnvironment("Tokyo", account="111111111111", region="ap-northeast-1")
 STAGING = TargetEnvironment("Staging", account="222222222222", region="eu-west-1")
 PRODUCTION = TargetEnvironment("Production", account="333333333333", region="us-east-1")
 
@@ -174,7 +183,7 @@ def test_an_action_that_makes_no_artifact_may_write_none(line):
     assert "s3:PutObject" in actions_over_there(line.templates["Staging"], "shop")
 
 
-def test_what_it_makes_goes_into_the_folder_of_its_pipeline_and_nowhere_else(line):
+def test_what_it_makes_goes_into_a_folder_of_its_own_and_replaces_nothing_that_goes_to_others(line):
     places = {"Shop": TOOLING, "Staging": STAGING, "Production": PRODUCTION, "Abroad": VIRGINIA}
     organization = Organization(
         [Deployed(name, line.templates[name], place.account, place.region) for name, place in places.items()]
@@ -191,7 +200,8 @@ def test_what_it_makes_goes_into_the_folder_of_its_pipeline_and_nowhere_else(lin
         key = arn_of(stack, "ArtifactsKey", "AWS::KMS::Key")
         assert organization.ask(role, "s3:PutObject", f"{bucket}/shop/Notes/AbC") == expected
         assert organization.ask(role, "kms:GenerateDataKey", key, by_s3) == expected
-        assert organization.ask(role, "s3:PutObject", f"{bucket}/shop-two/Notes/AbC") == "implicitly denied"
+        for closed in ("shop-two/Notes", "shop/Build", "shop/Source"):
+            assert organization.ask(role, "s3:PutObject", f"{bucket}/{closed}/AbC") == "implicitly denied"
         assert organization.ask(role, "kms:GenerateDataKey", key) == "implicitly denied"
 
 
@@ -251,6 +261,19 @@ def test_no_name_is_longer_than_iam_takes_or_taken_twice(line):
     assert max(map(len, names)) <= 64
 
 
+def test_roles_that_fetch_in_the_pipelines_account_keep_the_names_that_cloudformation_makes():
+    line = Line()
+    beside = line.at(VIRGINIA, "Beside")
+    web = iam.Role(beside, "Web", assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"))
+    reading = Permissions(beside, "WebPolicy", role_names=[web.role_name])
+    line.deploys(Deploying(reader=Reader(beside, reading.add, roles=[web])), beside)
+    template = synthesized(beside)
+    assert actions_over_there(template, "WebPolicy") == {"s3:GetObject", "s3:GetObjectVersion", "kms:Decrypt"}
+    assert ["RoleName" in role for name, role in of_type(template, "AWS::IAM::Role").items() if "Web" in name] == [
+        False
+    ]
+
+
 def test_who_stays_at_home_keeps_the_names_that_cloudformation_makes():
     line = Line(abroad=False)
     line.deploys(Deploying(), Stack(line.app, "Neighbour", env=TOOLING.env))
@@ -267,6 +290,16 @@ def test_any_place_gives_a_role_a_name_that_iam_takes(stack):
     name = fixed_role_arn(role).removeprefix("arn:aws:iam::333333333333:role/")
     assert 1 <= len(name) <= 64
     assert set(name) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
+
+
+def test_a_role_in_a_nested_stack_has_the_same_name_at_each_synth():
+    def name_of_role(more):
+        stack = Stack(App(), "Shop", env=PRODUCTION.env)
+        for number in range(more):
+            NestedStack(stack, f"More{number}")
+        return fixed_role_arn(iam.Role(NestedStack(stack, "Part"), "Role", assumed_by=iam.AccountRootPrincipal()))
+
+    assert name_of_role(0) == name_of_role(0) == name_of_role(2)
 
 
 def test_a_role_keeps_the_name_and_path_that_it_has():
@@ -439,6 +472,33 @@ def test_fails_when_a_build_is_elsewhere():
             line.deploys(action, stack)
 
 
+def test_fails_when_a_project_of_the_pipelines_account_is_to_run_elsewhere():
+    line = Line()
+    check = CodeBuildAction(build=BuildProject(line.stack, "Check"))
+    with refuses("a build in another account or region", at="Shop", fix="the pipeline's account and region"):
+        line.deploys(check, line.at(STAGING))
+
+
+def test_a_build_at_home_may_check_what_is_about_to_change_elsewhere():
+    line = Line()
+    staging, project = line.at(STAGING), BuildProject(line.stack, "Check")
+    infrastructure = StackDeployment(
+        staging,
+        "Infrastructure",
+        stack_name="Shop",
+        template_path="template.yml",
+        statements=[Statement(actions=["sns:CreateTopic"], resources=["arn:aws:sns:eu-west-1:222222222222:news"])],
+        approval=CodeBuildAction(build=project),
+    )
+    build = codepipeline.Artifact("Build")
+    context = a_context(pipeline_name="shop", revision=build, artifacts={"Build": build}, scope=line.stack)
+    made = line.targets.stage_action(infrastructure, context)
+    assert list(made.builds) == [project]
+    (_, check) = made.prepared_by
+    assert check.action_properties.role is None
+    assert made.action.action_properties.role is not None
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -476,3 +536,22 @@ def test_what_a_target_makes_can_be_used_by_itself_and_at_home():
         action = Deploying(takes=["Notes"])
         line.deploys(action, stack)
         assert len(action.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("place", "problem"),
+    [
+        (None, "in eu-west-1, which is made in us-east-1"),
+        (STAGING, "in eu-west-1, which is made in us-east-1"),
+        (TOKYO, "in ap-northeast-1, which is made in us-east-1"),
+    ],
+)
+def test_fails_when_what_another_region_makes_is_to_leave_it(place, problem):
+    line = Line()
+    line.targets = line.aim(cross_region_stores=[*line.abroad, ArtifactStore(line.at(TOKYO, "Asia"), "Artifacts")])
+    beside = Stack(line.app, "Beside", env=VIRGINIA.env)
+    line.deploys(Deploying(makes=["Notes"]), beside)
+    line.deploys(Deploying(takes=["Build", "Notes"]), beside)
+    there = None if place is None else line.at(place, "There")
+    with refuses("'Notes'", problem, at="Shop", fix="make it in eu-west-1, or use it in us-east-1 alone"):
+        line.deploys(Deploying(takes=["Build", "Notes"]), there)

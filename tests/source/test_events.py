@@ -60,3 +60,9 @@ def test_fails_when_the_place_is_another_one():
     here, there = (Stack(App(), "Shop", env={"region": region}) for region in ("eu-west-1", "us-east-1"))
     with refuses("repository 'shop' is in region us-east-1, and the pipeline in eu-west-1", at="Shop", fix="us-east-1"):
         check_here(here, ecr.Repository.from_repository_name(there, "Images", "shop"), "repository 'shop'")
+
+
+def test_in_another_account_it_is_the_pipeline_that_moves_since_it_can_deploy_elsewhere():
+    here, there = (Stack(App(), "Shop", env={"account": account * 12}) for account in "12")
+    with refuses("'shop' is in account 222222222222", at="Shop", fix="from there it can deploy to other accounts"):
+        check_here(here, ecr.Repository.from_repository_name(there, "Images", "shop"), "repository 'shop'")

@@ -93,6 +93,9 @@ def test_fails_when_the_provider_is_not_installed_on_servers_of_ones_own(provide
         ("https://git.acme.example/", "write 'https://git.acme.example'"),
         ("https://git.acme.example/acme/shop", "write 'https://git.acme.example'"),
         ("https://me@git.acme.example", "write 'https://git.acme.example'"),
+        ("https://git.acme.example:8443/", "write 'https://git.acme.example:8443'"),
+        ("https://git.acme.example:port", "write 'https://git.acme.example'"),
+        ("https://[git.acme.example", "write 'https://git.example.com'"),
         ("https://", "write 'https://git.example.com'"),
         ("", "write 'https://git.example.com'"),
     ],
@@ -107,7 +110,7 @@ def test_fails_when_the_address_is_longer_than_aws_takes():
         a_host(a_stack(), provider_endpoint=f"https://{'a' * 505}")
 
 
-@pytest.mark.parametrize("address", ["https://git.acme.example:8443", "https://10.0.0.7"])
+@pytest.mark.parametrize("address", ["https://git.acme.example:8443", "https://10.0.0.7", "https://[fd00::7]"])
 def test_addresses_are_accepted(address):
     assert a_host(a_stack(), provider_endpoint=address).host.provider_endpoint == address
 

@@ -145,6 +145,14 @@ def test_fails_when_the_build_is_of_another_repository():
         repository.check_pull_requests(build)
 
 
+def test_fails_when_no_event_of_the_repository_would_be_heard_of():
+    stack = Stack(App(), "Shop", env={"account": "111111111111", "region": "eu-west-1"})
+    there = codecommit.Repository.from_repository_arn(stack, "Code", "arn:aws:codecommit:us-east-1:111111111111:shop")
+    build = BuildProject(stack, "Build", source=ProjectSource.codecommit(there))
+    with refuses("'Shop/Code' is in region us-east-1", at="Shop/Checks", fix="its events are there, and not here"):
+        PullRequestChecks(stack, "Checks", repository=there, build=build)
+
+
 def test_fails_when_the_topic_would_not_get_the_alarms():
     stack = a_stack()
     repository = Repository(stack, "Repository")

@@ -226,6 +226,42 @@ def test_a_bucket_that_notifies_others_goes_on_to_do_so():
     assert len(configuration["TopicConfigurations"]) == 1
 
 
+def test_fails_when_later_notifications_of_the_bucket_would_turn_off_those_that_start_the_pipeline():
+    stack = a_stack()
+    bucket = s3.Bucket(stack, "Drop", versioned=True)
+    release(stack, Source.s3(bucket, "source.zip"))
+    bucket.add_event_notification(s3.EventType.OBJECT_REMOVED, destinations.SnsDestination(sns.Topic(stack, "Topic")))
+    with pytest.raises(RuntimeError, match=r"Shop/Drop\] notifications were added after .*event_bridge_enabled=True"):
+        synthesized(stack)
+
+
+def test_the_pipeline_is_let_use_the_key_that_an_alias_stands_for():
+    """A policy that names an alias allows nothing."""
+    stack = a_stack()
+    key = kms.Key(stack, "Key")
+    by_alias = s3.Bucket(stack, "Drop", versioned=True, encryption_key=key.add_alias("alias/drop"))
+    (*_, decrypt) = Source.s3(by_alias, "source.zip").permissions
+    assert (decrypt.actions, decrypt.resources) == (["kms:Decrypt"], [key.key_arn])
+
+
+def an_encrypted_bucket(key_arn):
+    stack = a_stack()
+    key = kms.Key.from_key_arn(stack, "Key", key_arn)
+    return s3.Bucket.from_bucket_attributes(stack, "Drop", bucket_name="drop", encryption_key=key)
+
+
+def test_the_key_that_aws_manages_lets_in_who_may_read_the_object():
+    bucket = an_encrypted_bucket("arn:aws:kms:eu-west-1:111111111111:alias/aws/s3")
+    actions = [action for one in Source.s3(bucket, "source.zip").permissions for action in one.actions]
+    assert [action for action in actions if not action.startswith("s3:")] == []
+
+
+def test_fails_when_nothing_but_an_alias_tells_the_key_of_the_bucket():
+    bucket = an_encrypted_bucket("arn:aws:kms:eu-west-1:111111111111:alias/drop")
+    with refuses("'Shop/Drop' is encrypted with 'alias/drop'", at="Source.s3", fix="kms.Key.from_key_arn"):
+        Source.s3(bucket, "source.zip")
+
+
 def test_a_push_of_the_tag_starts_the_pipeline(template_of):
     template = template_of(of_ecr)
     configuration = action_in(template)["Configuration"]
@@ -380,6 +416,21 @@ def test_fails_when_the_connection_leads_to_another_provider(factory):
         getattr(Source, factory)(CONNECTED[factory][0], connection=gitlab)
 
 
+@pytest.mark.parametrize(
+    ("factory", "settings", "fix"),
+    [
+        ("github", {"repository": "acme/shop", "connection": CONNECTION_ARN}, "CodeConnection.from_connection_arn("),
+        ("codecommit", {"repository": "shop"}, "codecommit.Repository.from_repository_name("),
+        ("s3", {"bucket": "drop", "object_key": "source.zip"}, "s3.Bucket.from_bucket_name("),
+        ("ecr", {"repository": "shop"}, "ecr.Repository.from_repository_name("),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_fails_when_it_is_given_the_name_and_not_the_thing(factory, settings, fix):
+    with refuses("belongs", at=f"Source.{factory}", fix=fix):
+        getattr(Source, factory)(**settings)
+
+
 def test_owner_and_name_from_parameters_are_let_through_when_they_are_apart():
     stack = a_stack()
     owner, name = (CfnParameter(stack, what).value_as_string for what in ("Owner", "Name"))
@@ -423,6 +474,21 @@ def test_fails_when_the_tag_never_moves():
     images = ecr.Repository(a_stack(), "Images", image_tag_mutability=ecr.TagMutability.IMMUTABLE)
     with refuses("tag 'latest' of repository 'Shop/Images'", at="Source.ecr", fix="IMMUTABLE_WITH_EXCLUSION"):
         Source.ecr(images)
+
+
+@pytest.mark.parametrize(("tag", "mutability"), [("stable", "IMMUTABLE"), ("dev-1", "MUTABLE")])
+def test_only_tags_that_move_are_taken_where_the_repository_makes_a_difference(tag, mutability):
+    stack = a_stack()
+    images = ecr.Repository(
+        stack,
+        "Images",
+        image_tag_mutability=ecr.TagMutability[f"{mutability}_WITH_EXCLUSION"],
+        image_tag_mutability_exclusion_filters=[ecr.ImageTagMutabilityExclusionFilter.wildcard("dev-*")],
+    )
+    other = {"stable": "dev-1", "dev-1": "stable"}[tag]
+    assert Source.ecr(images, image_tag=other).describe == f"Images:{other}"
+    with refuses(f"tag {tag!r} of repository 'Shop/Images'", at="Source.ecr", fix=f"wildcard({tag!r})"):
+        Source.ecr(images, image_tag=tag)
 
 
 def elsewhere(source_of):

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from aws_cdk import Stack
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_codepipeline_actions as actions
 
@@ -15,11 +14,15 @@ from code_family_constructs.build.project_buildspec import check_path
 from code_family_constructs.errors import ConfigurationError
 from code_family_constructs.permissions import Statement
 from code_family_constructs.pipeline.actions.settings import (
+    BREAKS_JSON,
     check_artifacts,
+    check_batches,
+    check_free_text,
     check_identifiers,
     check_output_variables,
     check_setting,
     inputs_of,
+    let_read,
     outputs_of,
     place,
     to_json,
@@ -89,7 +92,7 @@ class CodeBuildAction:
         if self.combine_artifacts and not self.batch:
             raise ConfigurationError("combine_artifacts without a batch", at=at, fix="give batch=True too")
         if self.batch:
-            _check_batches(self.build)
+            check_batches(self.build)
         if isinstance(self.buildspec, str):
             check_path(_place_of(self.build), self.buildspec)
         elif self.buildspec is not None:
@@ -111,7 +114,7 @@ class CodeBuildAction:
             self.build.check_outputs(self.output_artifacts)
         variables, statements = self._environment()
         if statements:
-            _allow(self.build, statements)
+            let_read("CodeBuildAction", self.build, statements)
         spec = self.buildspec
         project_arn = self.build.project_arn
         return StageAction(
@@ -160,6 +163,7 @@ class CodeBuildAction:
                 for name, one in made.items()
             ]
         )
+        check_free_text("CodeBuildAction", "environment_variables", text, breaks=BREAKS_JSON)
         fix = "set on the project what is the same for each execution"
         check_setting("CodeBuildAction", "environment_variables", text, fix=fix)
         return text, statements
@@ -171,22 +175,3 @@ def _place_of(build: Any) -> Any:
 
 def _kind(value: object) -> str:
     return type(value).__name__
-
-
-def _allow(build: Any, statements: Sequence[Statement]) -> None:
-    if not hasattr(build, "allow"):
-        raise ConfigurationError(
-            f"{_kind(build)} has no allow(), by which it could be let read the parameters and secrets of the action",
-            at="CodeBuildAction",
-            fix="set them on the project that it runs",
-        )
-    build.allow(*statements)
-
-
-def _check_batches(build: Build) -> None:
-    resource: Any = build.project.node.default_child
-    # Of a project that is made elsewhere, nothing is known.
-    if resource is not None and not Stack.of(resource).resolve(resource.build_batch_config):
-        raise ConfigurationError(
-            "a batch of a project without batch builds", at=build.project, fix="give the BuildProject batch="
-        )

@@ -17,9 +17,11 @@ from code_family_constructs.names import NameRule, check_list, check_name
 from code_family_constructs.permissions import Statement
 from code_family_constructs.pipeline.actions.settings import (
     check_artifacts,
+    check_free_text,
     check_output_variables,
     check_setting,
     inputs_of,
+    known_text,
     length_of,
     place,
 )
@@ -110,8 +112,13 @@ class CommandsAction:
             overrides["OutputVariables"] = list(self.output_variables)
         if variables:
             overrides["EnvironmentVariables"] = variables
+        for variable in variables:
+            known_text(context, f"variable {variable['Name']}", variable["Value"], fix="import the secret by its ARN")
         linux = self.environment_type is codebuild.EnvironmentType.LINUX_CONTAINER
         groups = [group.security_group_id for group in self.security_groups]
+        network = [*self._subnets, *groups] if self.vpc is None else [self.vpc.vpc_id, *self._subnets, *groups]
+        for each in network:
+            known_text(context, "the VPC, a subnet or a security group", each, fix="import them by their ids")
         return StageAction(
             action=DeclaredAction(
                 context,
@@ -172,6 +179,7 @@ def _check_commands(at: str, commands: Sequence[str]) -> None:
             )
         if not command.strip():
             raise ConfigurationError("an empty command", at=at, fix="leave it out")
+        check_free_text(at, "a command", command, breaks="which the shell would run with the pipeline's own role")
         check_setting(at, "a command", command, fix="run a script of the artifact", most=_LONGEST_COMMAND)
         found = None if unresolved(command) else credential_in(command)
         if found:

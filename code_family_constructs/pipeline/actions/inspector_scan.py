@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from aws_cdk import aws_codepipeline as codepipeline
 
 from code_family_constructs.actions import ActionContext, DeclaredAction, StageAction
-from code_family_constructs.deploy.action_settings import log_statements
+from code_family_constructs.deploy.action_settings import check_environment_of, log_statements
 from code_family_constructs.errors import ConfigurationError
 from code_family_constructs.names import NameRule, check_name
 from code_family_constructs.permissions import Statement
@@ -15,6 +15,7 @@ from code_family_constructs.pipeline.actions.settings import (
     inputs_of,
     known_text,
     outputs_of,
+    place,
 )
 from code_family_constructs.tokens import unresolved
 
@@ -42,8 +43,8 @@ class InspectorScan:
         low_threshold: Of low severity.
 
     Raises:
-        ConfigurationError: A threshold that is no number, an image that nobody says which, or a name that AWS would
-            refuse.
+        ConfigurationError: A threshold that is no number, an image that nobody says which, a repository of another
+            account or region than the action runs in, or a name that AWS would refuse.
 
     https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-InspectorScan.html
     """
@@ -83,6 +84,7 @@ class InspectorScan:
         configuration: dict[str, str | None] = {"InspectorRunMode": "SourceCodeScan"}
         image: list[Statement] = []
         if repository is not None:
+            check_environment_of(context, place(context), "repository", repository)
             fix = "give the repository a name, and import it by that"
             configuration = {
                 "InspectorRunMode": "ECRImageScan",

@@ -9,7 +9,7 @@ from aws_cdk import Duration, Stack
 from constructs import Construct
 
 from code_family_constructs.actions import ActionContext, StageAction
-from code_family_constructs.deploy.action_settings import arn_at
+from code_family_constructs.deploy.action_settings import arn_at, check_environment_of
 from code_family_constructs.errors import ConfigurationError
 from code_family_constructs.functions import PythonFunction, invoke_action, invoke_statements
 from code_family_constructs.names import check_list
@@ -22,6 +22,7 @@ from code_family_constructs.pipeline.actions.settings import (
     inputs_of,
     known_text,
     outputs_of,
+    place,
 )
 from code_family_constructs.tokens import unresolved
 
@@ -107,6 +108,12 @@ class LambdaInvoke(Construct):
         self._parameters = _parameters(at, parameters or {})
         _check_artifacts(at, input_artifacts, output_artifacts)
         check_output_variables(at, output_variables)
+        if "continue" in output_variables:
+            raise ConfigurationError(
+                "output variable 'continue', which says that the job goes on",
+                at=at,
+                fix="call it otherwise",
+            )
         check_list(self, "statements", statements)
         seconds = seconds_for(self, timeout, "function")
         settings = {
@@ -165,8 +172,8 @@ class InvokeFunction:
         output_variables: Names of the variables that it reports.
 
     Raises:
-        ConfigurationError: What CodePipeline would refuse, or a function of another account or region whose name is not
-            known as text.
+        ConfigurationError: What CodePipeline would refuse, or a function of another account or region than the action
+            runs in, or over there whose name is not known as text.
 
     https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-Lambda.html
     """
@@ -191,6 +198,7 @@ class InvokeFunction:
         check_output_variables(at, self.output_variables)
 
     def stage_action(self, context: ActionContext) -> StageAction:
+        check_environment_of(context, place(context), "function", self.function)
         fix = "give it a function_name, or import it by its ARN"
         name = known_text(context, "the function", self.function.function_name, fix=fix)
         function_arn = (

@@ -7,7 +7,7 @@ from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_codepipeline_actions as actions
 
 from code_family_constructs.actions import ActionContext, DeclaredAction, StageAction
-from code_family_constructs.deploy.action_settings import arn_at
+from code_family_constructs.deploy.action_settings import arn_at, check_environment_of
 from code_family_constructs.errors import ConfigurationError
 from code_family_constructs.names import NameRule, check_list, check_name
 from code_family_constructs.permissions import Statement
@@ -36,7 +36,8 @@ class PipelineInvoke:
         source_revisions: What its source actions take instead of the latest revision, at most 1000 characters as JSON.
 
     Raises:
-        ConfigurationError: What CodePipeline would refuse, or a pipeline that starts itself, again and again.
+        ConfigurationError: What CodePipeline would refuse, a pipeline of another account or region, or one that starts
+            itself, again and again.
 
     https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-PipelineInvoke.html
     """
@@ -83,6 +84,7 @@ class PipelineInvoke:
                 check_setting(at, argument, text, fix="hand less over, or let the other pipeline look it up")
 
     def stage_action(self, context: ActionContext) -> StageAction:
+        check_environment_of(context, place(context), "pipeline", self.pipeline)
         fix = "import the pipeline by its ARN"
         name = known_text(context, "the pipeline", self.pipeline.pipeline_name, fix=fix)
         if name == context.pipeline_name:

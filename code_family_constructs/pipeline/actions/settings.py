@@ -10,7 +10,8 @@ from aws_cdk import aws_codepipeline as codepipeline
 from code_family_constructs.actions import ActionContext
 from code_family_constructs.deploy.action_settings import LONGEST_SETTING
 from code_family_constructs.errors import ConfigurationError
-from code_family_constructs.names import NameRule, check_list, check_name
+from code_family_constructs.names import NameRule, check_list, check_name, stack_of
+from code_family_constructs.permissions import Statement
 from code_family_constructs.tokens import unresolved
 
 _ARTIFACT_NAME = NameRule("artifact", "[A-Za-z0-9_-]", 100)
@@ -101,3 +102,51 @@ def known_text(context: ActionContext, what: str, text: str, *, fix: str) -> str
             f"{what} is in another account or region, and not known as text", at=place(context), fix=fix
         )
     return text
+
+
+# What strangers write: quotes, line breaks and what a shell would run.
+_FREE_TEXT = re.compile(r"#\{[^}]*\.(?:Author\w*Name|CommitMessage|PullRequestTitle)\}")
+
+
+def check_free_text(at: str, what: str, text: str, *, breaks: str) -> None:
+    """Raises ConfigurationError for a variable that holds what strangers write, where that would do harm.
+
+    CodePipeline fills variables in as they are: https://github.com/aws/aws-cdk/issues/8458
+
+    Args:
+        at: Who takes the text.
+        what: What it is.
+        text: The text.
+        breaks: What would happen.
+    """
+    found = _FREE_TEXT.search(text)
+    if found:
+        raise ConfigurationError(
+            f"{what} has {found[0]} in it, {breaks}",
+            at=at,
+            fix="give the CommitId, and look up the text where it is needed",
+        )
+
+
+BREAKS_JSON = "whose quotes and line breaks CodePipeline writes into the JSON as they are: it would fail"
+
+
+def check_batches(build: Any) -> None:
+    """Raises ConfigurationError for a project without batch builds."""
+    resource: Any = build.project.node.default_child
+    # Of a project that is made elsewhere, nothing is known.
+    if resource is not None and not stack_of(build.project).resolve(resource.build_batch_config):
+        raise ConfigurationError(
+            "a batch of a project without batch builds", at=build.project, fix="give the BuildProject batch="
+        )
+
+
+def let_read(at: str, build: Any, statements: Sequence[Statement]) -> None:
+    """Lets a build read parameters and secrets that it is started with."""
+    if not hasattr(build, "allow"):
+        raise ConfigurationError(
+            f"{type(build).__name__} has no allow(), by which it could be let read the parameters and secrets",
+            at=at,
+            fix="set them on the project that it runs",
+        )
+    build.allow(*statements)

@@ -8,6 +8,7 @@ from aws_cdk import Fn
 from aws_cdk import aws_codepipeline as codepipeline
 
 from code_family_constructs.actions import ActionContext, DeclaredAction, StageAction
+from code_family_constructs.deploy.action_settings import check_environment_of
 from code_family_constructs.errors import ConfigurationError
 from code_family_constructs.names import NameRule, check_name
 from code_family_constructs.permissions import Statement, pseudo
@@ -17,6 +18,7 @@ from code_family_constructs.pipeline.actions.settings import (
     inputs_of,
     known_text,
     outputs_of,
+    place,
     to_json,
 )
 from code_family_constructs.tokens import unresolved
@@ -47,8 +49,8 @@ class StepFunctionsInvoke:
         execution_name_prefix: What the names of executions start with, up to 43 characters.
 
     Raises:
-        ConfigurationError: What CodePipeline or Step Functions would refuse, or the output of an express state machine,
-            which there is none of.
+        ConfigurationError: What CodePipeline or Step Functions would refuse, a state machine of another account or
+            region than the action runs in, or the output of an express state machine, which there is none of.
 
     https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-StepFunctions.html
     """
@@ -93,6 +95,7 @@ class StepFunctionsInvoke:
             )
 
     def stage_action(self, context: ActionContext) -> StageAction:
+        check_environment_of(context, place(context), "state machine", self.state_machine)
         fix = "give the state machine a name, and import it by its ARN"
         machine_arn = known_text(context, "the state machine", self.state_machine.state_machine_arn, fix=fix)
         outputs = outputs_of([] if self.output_artifact is None else [self.output_artifact])
@@ -132,7 +135,8 @@ class StepFunctionsInvoke:
             name = Fn.select(6, Fn.split(":", machine_arn))
             executions = f"arn:{aws.partition}:states:{aws.region}:{aws.account}:execution:{name}"
         else:
-            executions = machine_arn.replace(":stateMachine:", ":execution:")
+            # Without its version or alias.
+            executions = ":".join(machine_arn.split(":")[:7]).replace(":stateMachine:", ":execution:")
         prefix = "" if self.execution_name_prefix is None else f"{self.execution_name_prefix}-"
         return Statement(
             actions=["states:DescribeExecution"],

@@ -16,10 +16,11 @@ from tests.helpers import a_context, only
 
 NAME = "Shop-Pipeline"
 LOGS = f"arn:<AWS::Partition>:logs:<AWS::Region>:<AWS::AccountId>:log-group:/aws/codepipeline/{NAME}"
+# CloudWatch Logs wants CreateLogGroup allowed on `<group>:log-stream:`.
 LOGGING = {
-    f"logs:CreateLogGroup on {LOGS}",
-    f"logs:CreateLogStream on {LOGS}:log-stream:*",
-    f"logs:PutLogEvents on {LOGS}:log-stream:*",
+    f"logs:{name} on {LOGS}{end}"
+    for name in ("CreateLogGroup", "CreateLogStream", "PutLogEvents")
+    for end in ("", ":*")
 }
 
 

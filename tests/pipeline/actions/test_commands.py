@@ -7,10 +7,12 @@ from aws_cdk import SecretValue, Stack
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_ssm as ssm
 
 from code_family_constructs.pipeline.actions.commands import CommandsAction
 from tests.helpers import a_context, a_stack, refuses
+from tests.pipeline.actions.stages import elsewhere
 
 AT = "CommandsAction"
 WINDOWS = codebuild.EnvironmentType.WINDOWS_SERVER_2022_CONTAINER
@@ -115,3 +117,18 @@ def test_a_full_clone_is_refused():
     context = a_context(revision=artifact, artifacts={"App": artifact}, only_for_builds=frozenset({"App"}))
     with refuses("a full clone, which only CodeBuild", at="Shop-Pipeline/Production/Deploy", fix="what a build makes"):
         an_action().stage_action(context)
+
+
+def test_elsewhere_a_network_or_secret_goes_by_what_is_known():
+    stack = a_stack()
+    vpc = a_vpc(stack, private_subnet_ids=["subnet-12345678"])
+    network = {"vpc": vpc, "security_groups": groups(stack, 1)}
+    made = an_action(**network).stage_action(elsewhere(scope=stack)).action
+    assert made.action_properties.region == "eu-central-1"
+    place = "Shop-Pipeline/Production/Deploy"
+    own = ec2.SecurityGroup(stack, "Own", vpc=vpc)
+    with refuses("a security group is in another", at=place, fix="import them by their ids"):
+        an_action(**{**network, "security_groups": [own]}).stage_action(elsewhere(scope=stack))
+    secret = secretsmanager.Secret(stack, "Secret")
+    with refuses("variable TOKEN is in another", at=place, fix="import the secret by its ARN"):
+        an_action(environment_variables={"TOKEN": secret}).stage_action(elsewhere(scope=stack))

@@ -205,6 +205,8 @@ def test_artifacts_that_codepipeline_would_refuse_are_refused(argument, given, p
         ("version", "='version' is no list", "write output_variables"),
         (["a", "a"], "variable 'a' twice", "name it once"),
         (["a b"], "variable name 'a b'", "[A-Za-z0-9@_-]"),
+        # The function could never return it.
+        (["continue"], "output variable 'continue'", "call it otherwise"),
     ],
 )
 def test_variables_that_codepipeline_would_refuse_are_refused(given, problem, fix):

@@ -68,3 +68,10 @@ def test_a_machine_elsewhere_goes_by_its_arn():
     action = StepFunctionsInvoke(state_machine=a_machine(a_stack()))
     with refuses("the state machine is in another", at="Shop-Pipeline/Production/Deploy", fix="import it by its ARN"):
         action.stage_action(elsewhere())
+
+
+def test_executions_of_a_version_are_called_without_it():
+    version = stepfunctions.StateMachine.from_state_machine_arn(a_stack(), "Version", f"{MACHINE}:7")
+    start, watch = an_action(state_machine=version, execution_name_prefix="shop").stage_action(a_context()).permissions
+    assert start.resources == [f"{MACHINE}:7"]
+    assert watch.resources == ["arn:aws:states:eu-central-1:111122223333:execution:Check:shop-*"]
