@@ -1,5 +1,7 @@
 """CloudFormation's answer box, for all handlers of custom resources."""
 
+import sys
+
 import pytest
 
 from tests.handlers.doubles import CloudFormation
@@ -11,3 +13,10 @@ def cloudformation(monkeypatch):
     server = CloudFormation()
     yield server
     server.close()
+
+
+@pytest.fixture(autouse=True)
+def no_bytecode(monkeypatch):
+    """Tests write one file after the other within a second: Python would take two of one length for the same."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
