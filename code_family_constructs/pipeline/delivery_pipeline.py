@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_codepipeline_actions as actions
@@ -19,10 +19,7 @@ from code_family_constructs.permissions import Reader, ServiceRole, Statement, a
 from code_family_constructs.pipeline.actions.code_build import CodeBuildAction
 from code_family_constructs.pipeline.approval import ManualApproval
 from code_family_constructs.pipeline.artifact_store import ArtifactStore
-from code_family_constructs.pipeline.conditions import BeforeEntry, OnFailure, OnSuccess, stage_conditions
-from code_family_constructs.pipeline.rules import RuleContext
 from code_family_constructs.pipeline.schedule import Schedules, ScheduleTrigger
-from code_family_constructs.pipeline.starts import Decision, PullRequest, Push, would_start
 from code_family_constructs.pipeline.structure_validation import StructureValidation
 from code_family_constructs.pipeline.target_account import Targets
 from code_family_constructs.pipeline.triggers import Trigger, Watched, check_triggers, git_trigger, starts_by_itself
@@ -31,6 +28,10 @@ from code_family_constructs.source import SourceContext
 from code_family_constructs.source.console import console_page
 from code_family_constructs.source.source import Source
 from code_family_constructs.tokens import unresolved
+
+if TYPE_CHECKING:  # for the pipelines that have conditions, and the tests that ask what starts one
+    from code_family_constructs.pipeline.conditions import BeforeEntry, OnFailure, OnSuccess, StageConditions
+    from code_family_constructs.pipeline.starts import Decision, PullRequest, Push
 
 # What a stage does: one thing, or several at the same time by the names of their actions.
 Step = Action | Build
@@ -212,9 +213,9 @@ class DeliveryPipeline(Construct):
         test: Steps | None = None,
         steps: Sequence[Mapping[str, Step]] | None = None,
         input: str | None = None,
-        before_entry: BeforeEntry | None = None,
-        on_success: OnSuccess | None = None,
-        on_failure: OnFailure | None = None,
+        before_entry: "BeforeEntry | None" = None,
+        on_success: "OnSuccess | None" = None,
+        on_failure: "OnFailure | None" = None,
         transition_disabled_reason: str | None = None,
     ) -> codepipeline.IStage:
         """Adds a stage after those that are there: it asks, then deploys, then invokes, then tests.
@@ -271,9 +272,9 @@ class DeliveryPipeline(Construct):
         approval: Action | None = None,
         test: Steps | Sequence[Steps] | None = None,
         input: str | None = None,
-        before_entry: BeforeEntry | None = None,
-        on_success: OnSuccess | None = None,
-        on_failure: OnFailure | None = None,
+        before_entry: "BeforeEntry | None" = None,
+        on_success: "OnSuccess | None" = None,
+        on_failure: "OnFailure | None" = None,
     ) -> Sequence[codepipeline.IStage]:
         """Deploys to several accounts, regions or parts, a few at a time: a stage for each wave, one after the other.
 
@@ -318,7 +319,7 @@ class DeliveryPipeline(Construct):
             for number, (wave, check) in enumerate(zip(waves, tests, strict=True), start=1)
         ]
 
-    def would_start(self, event: Push | PullRequest, *, source: str | None = None) -> Decision:
+    def would_start(self, event: "Push | PullRequest", *, source: str | None = None) -> "Decision":
         """Whether something that happens in a repository starts the pipeline, and why.
 
         Nothing is synthesized for it, so that a test can say what starts no production.
@@ -330,6 +331,8 @@ class DeliveryPipeline(Construct):
         Raises:
             ConfigurationError: There is no such source, or what is given does not decide it.
         """
+        from code_family_constructs.pipeline.starts import would_start
+
         return would_start(event, triggers=self._triggers, sources=self._watched, source=source)
 
     def output(self, path: str, variable: str) -> str:
@@ -421,9 +424,9 @@ class DeliveryPipeline(Construct):
         steps: Sequence[Mapping[str, Action]],
         input: str | None,
         *,
-        before_entry: BeforeEntry | None = None,
-        on_success: OnSuccess | None = None,
-        on_failure: OnFailure | None = None,
+        before_entry: "BeforeEntry | None" = None,
+        on_success: "OnSuccess | None" = None,
+        on_failure: "OnFailure | None" = None,
         transition_disabled_reason: str | None = None,
     ) -> codepipeline.IStage:
         if name in self._stages:
@@ -468,34 +471,20 @@ class DeliveryPipeline(Construct):
             self._artifacts |= outputs
             run_order = max(ends)
         self._stages.append(name)
-        conditions = stage_conditions(
-            self,
-            RuleContext(
-                pipeline_name=self._name,
-                stage_name=name,
-                revision=revision,
-                artifacts=before,
-                stage_artifacts=[artifact for artifact in self._artifacts if artifact not in before],
-                only_for_builds=self._clones,
-                account=self._account,
-                region=self._region,
-            ),
-            before_entry=before_entry,
-            on_success=on_success,
-            on_failure=on_failure,
-            execution_mode=self._execution_mode,
-        )
-        for user in conditions.builds:
-            self._let_use_artifacts(user, makes=False)
-        permissions += conditions.permissions
+        conditions = None
+        if before_entry is not None or on_success is not None or on_failure is not None:
+            conditions = self._conditions(name, revision, before, before_entry, on_success, on_failure)
+            for user in conditions.builds:
+                self._let_use_artifacts(user, makes=False)
+            permissions += conditions.permissions
         if permissions:
             self._role.allow(*permissions)
         stage = self.pipeline.add_stage(
             stage_name=name,
             actions=made,
-            before_entry=conditions.before_entry,
-            on_success=conditions.on_success,
-            on_failure=conditions.on_failure,
+            before_entry=conditions.before_entry if conditions else None,
+            on_success=conditions.on_success if conditions else None,
+            on_failure=conditions.on_failure if conditions else None,
             transition_to_enabled=None if transition_disabled_reason is None else False,
             transition_disabled_reason=transition_disabled_reason,
         )
@@ -503,6 +492,37 @@ class DeliveryPipeline(Construct):
             self._overrides[name] = overrides
             self._override(int(self.pipeline.stage_count) - 1, overrides)
         return stage
+
+    def _conditions(
+        self,
+        name: str,
+        revision: str,
+        before: Sequence[str],
+        before_entry: "BeforeEntry | None",
+        on_success: "OnSuccess | None",
+        on_failure: "OnFailure | None",
+    ) -> "StageConditions":
+        from code_family_constructs.pipeline.conditions import stage_conditions
+        from code_family_constructs.pipeline.rules import RuleContext
+
+        context = RuleContext(
+            pipeline_name=self._name,
+            stage_name=name,
+            revision=revision,
+            artifacts=before,
+            stage_artifacts=[artifact for artifact in self._artifacts if artifact not in before],
+            only_for_builds=self._clones,
+            account=self._account,
+            region=self._region,
+        )
+        return stage_conditions(
+            self,
+            context,
+            before_entry=before_entry,
+            on_success=on_success,
+            on_failure=on_failure,
+            execution_mode=self._execution_mode,
+        )
 
     def _make(self, action: Action, context: ActionContext) -> StageAction:
         made = self._targets.stage_action(action, context)

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from code_family_constructs.documents import nearest
 from code_family_constructs.pipeline.action_types import (
     ACTION_TYPES,
     CUSTOM,
@@ -384,7 +383,7 @@ class _Pipeline:
         if action.kind is None and action.owner == "AWS" and known(provider) and known(action.category):
             types = [key for key in ACTION_TYPES if key[1] == "AWS"]
             elsewhere = [category for category, _, other in types if other == provider]
-            near = nearest(provider, [other for category, _, other in types if category == action.category])
+            near = _nearest(provider, [other for category, _, other in types if category == action.category])
             # Types that AWS may have added since are let through; slips of one that there is are not.
             if elsewhere:
                 yield f"{provider} is no type of category {action.category}", f"use category {_list(elsewhere)}"
@@ -698,7 +697,7 @@ def _name(noun: str, value: Any, pattern: _Pattern) -> Iterator[Finding]:
 
 def _one_of(noun: str, text: str, values: Sequence[str]) -> Iterator[Finding]:
     if known(text) and text not in values:
-        near = nearest(text, values)
+        near = _nearest(text, values)
         yield f"{noun} {text!r}", f"did you mean {near!r}?" if near else f"use {_list(values)}"
 
 
@@ -718,7 +717,7 @@ def _repeated(noun: str, names: Sequence[str], fix: str) -> Iterator[Finding]:
 
 def _did_you_mean(word: str, valid: Iterable[str]) -> str:
     names = [name for name in valid if known(name)]
-    near = nearest(word, names)
+    near = _nearest(word, names)
     if near:
         return f"did you mean {near!r}?"
     return f"use one of {_list(names)}" if names else "remove it"
@@ -799,3 +798,10 @@ def _without_no_value(value: Any) -> Any:
 
 
 _NO_VALUE = {"Ref": "AWS::NoValue"}
+
+
+def _nearest(word: str, valid: Iterable[str]) -> str | None:
+    # Here, since most pipelines have no mistake, and what this is beside reads YAML.
+    from code_family_constructs.documents import nearest
+
+    return nearest(word, list(valid))
