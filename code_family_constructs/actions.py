@@ -31,6 +31,7 @@ class ActionContext:
         artifacts: What there is at this point of the pipeline, by name, `revision` among it.
         only_for_builds: Names of those that only CodeBuild can read: full clones of a repository.
         namespace: Namespace for the variables that the action puts out.
+        maker: The build that made the revision, where one did.
         release: What a person can be told about the revision: lines of text with variables in them.
         scope: The pipeline, for what has to be made beside the action.
         key: Key of the pipeline's artifacts, for what is made for the pipeline.
@@ -46,6 +47,7 @@ class ActionContext:
     artifacts: Mapping[str, codepipeline.Artifact] = field(default_factory=dict)
     only_for_builds: frozenset[str] = frozenset()
     namespace: str | None = None
+    maker: ArtifactUser | None = None
     release: Sequence[str] = ()
     scope: Construct | None = None
     key: "kms.Key | None" = None

@@ -219,6 +219,7 @@ class EcsService(Construct):
             id="ExecutionRole",
         )
         self.execution_role = self._execution_role.role
+        self.repository = repository
         if repository is not None:
             let_pull(repository, self.execution_role)
         self.task_definition = ecs.FargateTaskDefinition(

@@ -6,6 +6,7 @@ from weakref import WeakKeyDictionary
 
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_codedeploy as codedeploy
+from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
@@ -113,6 +114,7 @@ class EcsDeployment(Construct):
         application_name: str | None = None,
     ) -> None:
         super().__init__(scope, id)
+        self._service = service
         target = service.target if isinstance(service, EcsService) else service
         by_codedeploy = target.deployment_controller is _CODE_DEPLOY
         name = physical_name(self, scope, id, application_name, _APPLICATION_NAME)
@@ -151,6 +153,8 @@ class EcsDeployment(Construct):
             self.deployment_group = self._engine.deployment_group
 
     def stage_action(self, context: ActionContext) -> StageAction:
+        if isinstance(self._service, EcsService) and context.maker is not None:
+            _check_images(self, self._service, context.maker)
         return self._engine.stage_action(context)
 
 
@@ -284,4 +288,19 @@ def _check_ecs(at: Construct, plan: Plan, bake: int, application_name: str | Non
             f"shifting and baking for {total} minutes, CodePipeline gives up after {_LONGEST_INVOKE}",
             at=at,
             fix="shorten bake_time= or the steps, or use a service that CodeDeploy deploys",
+        )
+
+
+def _check_images(at: Construct, service: EcsService, build: object) -> None:
+    """Refuses images that tasks may not pull; of repositories that are made elsewhere, not all is known."""
+    theirs = getattr(build, "repository", None)
+    if theirs is None:
+        return
+    ours = service.repository
+    if ours is None or (theirs is not ours and isinstance(theirs, ecr.Repository) and isinstance(ours, ecr.Repository)):
+        raise ConfigurationError(
+            f"images come from repository {theirs.node.path!r}, and tasks of service {service.node.path!r} may pull "
+            + (f"from {ours.node.path!r} alone" if ours is not None else "public images alone"),
+            at=at,
+            fix="give the EcsService repository= of the build that the pipeline deploys",
         )

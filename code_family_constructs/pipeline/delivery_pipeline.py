@@ -132,6 +132,7 @@ class DeliveryPipeline(Construct):
         self._clones = frozenset(name for name, one in self._sources.items() if one.full_clone)
         # Who works on the artifacts, and whether it makes any; those that do come first.
         self._users: list[tuple[ArtifactUser, bool]] = []
+        self._makers: dict[str, ArtifactUser] = {}
         # Stage → position of an action → properties that aws-cdk-lib does not know of.
         self._overrides: dict[str, Mapping[int, Mapping[str, Any]]] = {}
         self._execution_mode = execution_mode
@@ -462,6 +463,7 @@ class DeliveryPipeline(Construct):
                 self._check_outputs(name, one, outputs)
                 outputs |= one.outputs
                 self._clones |= one.clones
+                self._makers |= {artifact: user for artifact in one.outputs for user in one.builds}
                 known = frozenset(getattr(action, "output_variables", ())) or None
                 self._outputs[f"{name}/{action_name}"] = (_namespace(name, action_name), known)
                 made += [*one.prepared_by, one.action]
@@ -557,6 +559,7 @@ class DeliveryPipeline(Construct):
             artifacts=dict(self._artifacts),
             only_for_builds=self._clones,
             namespace=_namespace(stage_name, action_name),
+            maker=self._makers.get(revision),
             release=self._release(),
             scope=self,
             key=self.artifact_store.key,

@@ -8,6 +8,7 @@ from aws_cdk import App, CfnParameter, Duration, NestedStack, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_codedeploy as codedeploy
 from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_iam as iam
@@ -22,6 +23,7 @@ from code_family_constructs import (
     EcsService,
     EcsTarget,
     HealthGate,
+    ImageBuild,
     SmokeTest,
 )
 from code_family_constructs.deploy.running_image import RunningImage
@@ -710,6 +712,32 @@ def test_refuses_a_task_definition_whose_roles_are_unknown():
     )
     with refuses("roles of task definition", at="Shop/Deployment", fix="task_role="):
         EcsDeployment(stack, "Deployment", service=an_imported_target(stack, task_definition=definition))
+
+
+def a_release_of_images(own, *, of_whom):
+    stack = a_stack()
+    image = ImageBuild(stack, "Image")
+    repository = {"nobody": None, "another": ecr.Repository(stack, "Another"), "the build": image.repository}[of_whom]
+    service = EcsService(
+        stack, "Service", certificate=None, repository=repository, vpc=a_vpc(stack), deployment_controller=own
+    )
+    deployment = EcsDeployment(stack, "Deployment", service=service)
+    DeliveryPipeline(stack, "Pipeline", source=a_source(), build=image).add_stage("Production", deploy=deployment)
+    return stack
+
+
+@pytest.mark.parametrize("controller", [ECS, CODE_DEPLOY])
+@pytest.mark.parametrize(
+    ("of_whom", "problem"),
+    [("nobody", "may pull public images alone"), ("another", "may pull from 'Shop/Another' alone")],
+)
+def test_refuses_images_that_tasks_could_not_pull(controller, of_whom, problem):
+    with refuses(problem, at="Shop/Deployment", fix="give the EcsService repository="):
+        a_release_of_images(controller, of_whom=of_whom)
+
+
+def test_takes_the_images_of_the_service_s_own_repository():
+    assert of_type(synthesized(a_release_of_images(ECS, of_whom="the build")), "AWS::CodePipeline::Pipeline")
 
 
 def test_what_only_the_deployment_knows_is_taken():
