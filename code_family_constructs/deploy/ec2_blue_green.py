@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_cdk import Aws, CustomResource, Duration
 from aws_cdk import aws_codedeploy as codedeploy
@@ -20,7 +20,7 @@ from code_family_constructs.deploy.ec2_targets import (
     deploy_by_codedeploy,
     pipeline_statements,
 )
-from code_family_constructs.deploy.to_ec2 import OutdatedInstancesStrategy
+from code_family_constructs.deploy.to_ec2 import OutdatedInstancesStrategy, check_strategy, look_into
 from code_family_constructs.deploy.triggers import DeploymentTrigger, check_triggers
 from code_family_constructs.errors import ConfigurationError
 from code_family_constructs.functions import PythonFunction
@@ -28,6 +28,9 @@ from code_family_constructs.health import HealthGate
 from code_family_constructs.names import physical_name
 from code_family_constructs.permissions import Reader, ServiceRole, Statement, arn, pseudo
 from code_family_constructs.tokens import unresolved
+
+if TYPE_CHECKING:  # most deployments are made without looking into the revision
+    from code_family_constructs.deploy.appspec import Ec2Appspec
 
 # https://docs.aws.amazon.com/codedeploy/latest/APIReference/API_BlueInstanceTerminationOption.html
 # https://docs.aws.amazon.com/codedeploy/latest/userguide/limits.html
@@ -83,6 +86,7 @@ class Ec2BlueGreenDeployment(Construct):
         outdated_instances_strategy: What happens after a deployment to instances that were launched meanwhile and got
             the revision before it.
         triggers: Whom CodeDeploy tells itself, at most 10.
+        appspec: The AppSpec file in the revision, read with `Ec2Appspec.from_file`: what is wrong with it is found now.
         application_name: Made from the stack's name when left out.
 
     Raises:
@@ -110,6 +114,7 @@ class Ec2BlueGreenDeployment(Construct):
         termination_hook: bool = False,
         outdated_instances_strategy: OutdatedInstancesStrategy = "UPDATE",
         triggers: Sequence[DeploymentTrigger] = (),
+        appspec: "Ec2Appspec | None" = None,
         application_name: str | None = None,
     ) -> None:
         super().__init__(scope, id)
@@ -121,6 +126,7 @@ class Ec2BlueGreenDeployment(Construct):
                 at=self,
                 fix="leave it out, or give a fleet=",
             )
+        check_strategy(self, outdated_instances_strategy)
         termination = _minutes(self, "termination_wait_time", termination_wait_time, least=0)
         approval = _minutes(self, "deployment_approval_wait_time", deployment_approval_wait_time, least=1)
         if fleet is not None and fleet.test_listener is not None and approval is None:
@@ -131,6 +137,8 @@ class Ec2BlueGreenDeployment(Construct):
             )
         if health is not None:
             health.check_alarms(self)
+        if appspec is not None:
+            look_into(self, appspec, load_balancer=True)
         check_triggers(self, triggers, blue_green=True)
         # aws-cdk-lib tells what a configuration holds once it is one.
         self.deployment_config = server_config(self, deployment_config, minimum_healthy_hosts, None)

@@ -22,7 +22,7 @@ from code_family_constructs.deploy.ec2_targets import (
 from code_family_constructs.deploy.triggers import DeploymentTrigger, check_triggers
 from code_family_constructs.errors import ConfigurationError
 from code_family_constructs.health import HealthGate
-from code_family_constructs.names import check_list, physical_name
+from code_family_constructs.names import physical_name
 from code_family_constructs.permissions import Permissions, ServiceRole, arn, flat
 
 if TYPE_CHECKING:  # most deployments are made without looking into the revision
@@ -119,13 +119,7 @@ class Ec2Deployment(Construct):
                 at=self,
                 fix="leave it out, or give auto_scaling_groups= or a fleet=",
             )
-        if outdated_instances_strategy not in get_args(OutdatedInstancesStrategy):
-            raise ConfigurationError(
-                f"outdated_instances_strategy={outdated_instances_strategy!r}",
-                at=self,
-                fix=f"use one of {', '.join(get_args(OutdatedInstancesStrategy))}",
-            )
-        check_list(self, "triggers", triggers)
+        check_strategy(self, outdated_instances_strategy)
         check_triggers(self, triggers, blue_green=False)
         if health is not None:
             health.check_alarms(self)
@@ -133,7 +127,7 @@ class Ec2Deployment(Construct):
         self.deployment_config = server_config(self, deployment_config, minimum_healthy_hosts, zonal_config)
         check_config(self, self.deployment_config, targets)
         if appspec is not None:
-            _look_into(self, appspec, load_balancer=bool(balancers))
+            look_into(self, appspec, load_balancer=bool(balancers))
         # A release that starts with the stack would find instances that may not read it yet.
         self._readers = targets.readers(self, before=lambda: self.deployment_group)
 
@@ -222,7 +216,21 @@ class Ec2Deployment(Construct):
         )
 
 
-def _look_into(at: Construct, appspec: "Ec2Appspec", *, load_balancer: bool) -> None:
+def check_strategy(at: Construct, strategy: str) -> None:
+    """Refuses what CodeDeploy does not have.
+
+    https://docs.aws.amazon.com/codedeploy/latest/APIReference/API_CreateDeploymentGroup.html
+    """
+    if strategy not in get_args(OutdatedInstancesStrategy):
+        raise ConfigurationError(
+            f"outdated_instances_strategy={strategy!r}",
+            at=at,
+            fix=f"use one of {', '.join(get_args(OutdatedInstancesStrategy))}",
+        )
+
+
+def look_into(at: Construct, appspec: "Ec2Appspec", *, load_balancer: bool) -> None:
+    """Warns of what is odd in an AppSpec file for this deployment group, and refuses one of another platform."""
     from code_family_constructs.deploy.appspec import Ec2Appspec
     from code_family_constructs.deploy.appspec_checks import check_appspec
     from code_family_constructs.documents import read_document

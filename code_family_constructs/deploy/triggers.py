@@ -10,7 +10,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from code_family_constructs.errors import ConfigurationError
-from code_family_constructs.names import check_count
+from code_family_constructs.names import check_count, check_list
 from code_family_constructs.permissions import Statement
 from code_family_constructs.topic import check_topic, is_aws_key, key_of
 
@@ -86,6 +86,7 @@ class DeploymentTrigger:
 def check_triggers(at: Construct, triggers: Sequence[DeploymentTrigger], *, blue_green: bool) -> None:
     """Raises ConfigurationError for triggers that CodeDeploy would refuse, or that would never be heard of."""
     # https://docs.aws.amazon.com/codedeploy/latest/userguide/limits.html
+    check_list(at, "triggers", triggers)
     check_count(at, triggers, what="triggers", most=10)
     names = [trigger.name for trigger in triggers]
     for index, trigger in enumerate(triggers):

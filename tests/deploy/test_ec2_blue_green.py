@@ -9,8 +9,9 @@ from aws_cdk import aws_codedeploy as codedeploy
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
+from aws_cdk.assertions import Annotations, Match
 
-from code_family_constructs import HealthGate, Statement
+from code_family_constructs import Appspec, Ec2Appspec, HealthGate, Statement
 from code_family_constructs.deploy.ec2_blue_green import Ec2BlueGreenDeployment
 from code_family_constructs.deploy.ec2_fleet import Ec2BlueGreenFleet
 from code_family_constructs.deploy.triggers import DeploymentTrigger
@@ -361,6 +362,34 @@ def test_fails_when_two_deployments_would_replace_the_same_instances():
     Ec2BlueGreenDeployment(stack, "First", fleet=fleet)
     with refuses("'Shop/Fleet' is in deployment 'Shop/First'", at="Shop/Second", fix="a fleet of its own"):
         Ec2BlueGreenDeployment(stack, "Second", fleet=fleet)
+
+
+def test_fails_when_what_happens_to_outdated_instances_is_misspelt():
+    stack = a_stack()
+    strategy: Any = "update"
+    with refuses("outdated_instances_strategy='update'", at="Shop/Deployment", fix="use one of UPDATE, IGNORE"):
+        Ec2BlueGreenDeployment(stack, "Deployment", fleet=a_fleet(stack), outdated_instances_strategy=strategy)
+
+
+def test_an_appspec_is_looked_at(tmp_path):
+    file = tmp_path / "appspec.yml"
+    file.write_text(
+        "version: 0.0\nos: linux\nfiles:\n  - source: /\n    destination: /srv\nhooks:\n  BeforeInstall: []\n"
+    )
+    stack = a_stack()
+    Ec2BlueGreenDeployment(stack, "Deployment", fleet=a_fleet(stack), appspec=Ec2Appspec.from_file(file))
+    (warning,) = Annotations.from_stack(stack).find_warning("/Shop/Deployment", Match.any_value())
+    assert "appspec.yml:7: warning AS107" in str(warning.entry.data)
+
+
+def test_fails_when_the_appspec_is_for_another_platform():
+    stack = a_stack()
+    appspec: Any = Appspec.from_text(
+        "version: 0.0\nResources:\n  - F:\n      Type: AWS::Lambda::Function\n      Properties: "
+        "{Name: f, Alias: live, CurrentVersion: '1', TargetVersion: '2'}\n"
+    )
+    with refuses("appspec=LambdaAppspec", at="Shop/Deployment", fix="Ec2Appspec.from_file"):
+        Ec2BlueGreenDeployment(stack, "Deployment", fleet=a_fleet(stack), appspec=appspec)
 
 
 def test_fails_when_the_health_gate_has_no_alarms():
