@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from code_family_constructs.pipeline.actions.code_build import CodeBuildAction as CodeBuildAction
     from code_family_constructs.pipeline.actions.commands import CommandsAction as CommandsAction
     from code_family_constructs.pipeline.actions.custom_action import CustomAction as CustomAction
+    from code_family_constructs.pipeline.actions.ecr_build_and_publish import EcrBuildAndPublish as EcrBuildAndPublish
     from code_family_constructs.pipeline.actions.inspector_scan import InspectorScan as InspectorScan
     from code_family_constructs.pipeline.actions.lambda_invoke import InvokeFunction as InvokeFunction
     from code_family_constructs.pipeline.actions.lambda_invoke import LambdaInvoke as LambdaInvoke
@@ -141,6 +142,7 @@ _HOME = {
     "Ec2Deployment": "deploy.to_ec2",
     "Ec2Fleet": "deploy.ec2_fleet",
     "Ec2InstancesDeployment": "deploy.to_ec2_instances",
+    "EcrBuildAndPublish": "pipeline.actions.ecr_build_and_publish",
     "EcsAppspec": "deploy.appspec",
     "EcsDeployment": "deploy.to_ecs",
     "EcsRollingDeployment": "deploy.to_ecs_rolling",

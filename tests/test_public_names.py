@@ -43,6 +43,7 @@ NAMES = {
     "Ec2Deployment",
     "Ec2Fleet",
     "Ec2InstancesDeployment",
+    "EcrBuildAndPublish",
     "EcsAppspec",
     "EcsDeployment",
     "EcsRollingDeployment",

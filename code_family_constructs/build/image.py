@@ -67,8 +67,8 @@ class ImageBuild(Construct):
     Costs (us-east-1): 0.005 USD for a minute of the smallest x86 build, a third less on ARM; 0.10 USD for a GB and
     month in ECR, layers that images share counted once. Scans are free, and so is encryption without a key of your own.
 
-    A pipeline can also build with the action `ECRBuildAndPublish`, without a project: for a plain Dockerfile on x86,
-    without build arguments, secrets or cache. It leaves no artifact, so no deploy action of this library can follow it.
+    A pipeline can also build with the action `EcrBuildAndPublish`, without a project: for a plain Dockerfile on x86,
+    without build arguments, secrets or cache. It leaves no artifact, which `EcsDeployment` would need.
 
     Args:
         scope: Parent construct.

@@ -11,6 +11,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_stepfunctions as stepfunctions
 
 from code_family_constructs.deploy.to_ecs_rolling import EcsRollingDeployment
+from code_family_constructs.pipeline.actions.ecr_build_and_publish import EcrBuildAndPublish
 from code_family_constructs.pipeline.actions.inspector_scan import InspectorScan
 from code_family_constructs.pipeline.actions.lambda_invoke import InvokeFunction
 from code_family_constructs.pipeline.actions.pipeline_invoke import PipelineInvoke
@@ -43,6 +44,11 @@ def an_image(stack, where):
     return InspectorScan(output_artifact="Sbom", repository=repository, image_tag="1")
 
 
+def an_image_to_be(stack, where):
+    repository = ecr.Repository.from_repository_arn(stack, "Target", f"arn:aws:ecr:{where}:repository/shop")
+    return EcrBuildAndPublish(repository=repository)
+
+
 def a_service(stack, where):
     # Of a service, aws-cdk-lib does not read it from the ARN: it is where the stack is that imports it.
     region, account = where.split(":")
@@ -64,6 +70,7 @@ KINDS = {
     "state machine": (a_machine, PLACE),
     "pipeline": (a_pipeline, PLACE),
     "repository": (an_image, PLACE),
+    "repository to push to": (an_image_to_be, PLACE),
     "service": (a_service, "EcsRollingDeployment"),
 }
 
@@ -79,8 +86,9 @@ def test_what_is_in_another_place_than_the_action_looks_in_is_refused(stack, kin
     make, at = KINDS[kind]
     region, account = where.split(":")
     action = make(stack, where)
+    what = kind.removesuffix(" to push to")
     with refuses(
-        f"{kind} '{'There' if kind == 'service' else 'Tools'}/Target' is in account {account}, region {region}",
+        f"{what} '{'There' if kind == 'service' else 'Tools'}/Target' is in account {account}, region {region}",
         f"looks for it in account {HOME}, region eu-west-1",
         at=at,
         fix="into a TargetAction with a stack over there",

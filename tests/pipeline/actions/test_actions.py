@@ -24,6 +24,7 @@ from code_family_constructs.local import framework
 from code_family_constructs.pipeline.actions.code_build import CodeBuildAction
 from code_family_constructs.pipeline.actions.commands import CommandsAction
 from code_family_constructs.pipeline.actions.custom_action import CustomAction
+from code_family_constructs.pipeline.actions.ecr_build_and_publish import EcrBuildAndPublish
 from code_family_constructs.pipeline.actions.inspector_scan import InspectorScan
 from code_family_constructs.pipeline.actions.lambda_invoke import InvokeFunction, LambdaInvoke
 from code_family_constructs.pipeline.actions.pipeline_invoke import PipelineInvoke
@@ -150,6 +151,11 @@ class Everything:
                         )
                     ],
                 ),
+                "Publish": EcrBuildAndPublish(
+                    repository=ecr.Repository.from_repository_name(stack, "Published", "shop"),
+                    image_tags=["#{codepipeline.PipelineExecutionId}", "latest"],
+                    dockerfile_directory_path="web",
+                ),
                 "Scan": InspectorScan(output_artifact="Sbom", critical_threshold=0, high_threshold=5),
                 "ScanImage": InspectorScan(
                     output_artifact="ImageSbom",
@@ -231,6 +237,7 @@ def test_codepipeline_takes_the_structure(everything):
         ("Invoke", "AWS", "Lambda"),
         ("Invoke", "AWS", "StepFunctions"),
         ("Invoke", "AWS", "CodePipeline"),
+        ("Build", "AWS", "ECRBuildAndPublish"),
         ("Invoke", "AWS", "InspectorScan"),
         ("Build", "Custom", "Jenkins-Shop"),
         ("Test", "ThirdParty", "BlazeMeter"),
@@ -423,6 +430,16 @@ def test_inspector_scans_an_artifact_or_an_image(everything):
     assert "inputArtifacts" not in everything.actions["ScanImage"]
 
 
+def test_an_image_is_built_of_a_folder_and_gets_a_tag_that_no_other_release_has(everything):
+    assert everything.configuration("Publish") == {
+        "ECRRepositoryName": "shop",
+        "DockerFilePath": "web",
+        "ImageTags": "#{codepipeline.PipelineExecutionId},latest",
+        "RegistryType": "private",
+    }
+    assert names(everything.actions["Publish"]["inputArtifacts"]) == ["App"]
+
+
 def test_secrets_of_third_parties_come_from_secrets_manager(everything):
     assert everything.configuration("Third") == {
         "Url": "https://shop.example",
@@ -477,6 +494,25 @@ IMAGE = {
             },
         ),
         ("Start", {f"codepipeline:StartPipelineExecution on {OTHER}"}),
+        (
+            "Publish",
+            {
+                *LOGGING,
+                "ecr:DescribeRepositories on *",
+                "ecr:GetAuthorizationToken on *",
+                *(
+                    f"ecr:{action} on arn:<AWS::Partition>:ecr:<AWS::Region>:<AWS::AccountId>:repository/shop"
+                    for action in (
+                        "BatchCheckLayerAvailability",
+                        "CompleteLayerUpload",
+                        "GetDownloadUrlForLayer",
+                        "InitiateLayerUpload",
+                        "PutImage",
+                        "UploadLayerPart",
+                    )
+                ),
+            },
+        ),
         ("Scan", {*LOGGING, "inspector-scan:ScanSbom on *"}),
         ("ScanImage", {*LOGGING, *IMAGE, "inspector-scan:ScanSbom on *"}),
         ("Jenkins", set()),
